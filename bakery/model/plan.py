@@ -1,0 +1,98 @@
+"""What a bake will do, decided before anything starts. Printing a plan is the dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bakery.model.project import BaseSpec, RoleSet, RoleUse
+from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
+from bakery.model.role_source import RoleSource
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """What provisions: part of every key. ``collections`` is the digest of the collections in use."""
+
+    architecture: str
+    ansible_core: str
+    collections: str
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside the project file that a plan depends on, read once before planning.
+
+    ``layers`` are keyed by target and cache key, ``bases`` by target and spec digest, ``images`` oldest first.
+    ``vars_files`` maps a path to its parsed variables, ``input_digests`` a role's extra input to its digest,
+    ``check_digests`` a check path to its digest.
+    """
+
+    roles: Mapping[str, RoleSource]
+    bases: Mapping[tuple[str, str], BaseRecord]
+    layers: Mapping[tuple[str, str], LayerRecord]
+    images: tuple[ImageRecord, ...]
+    vars_files: Mapping[str, Mapping[str, Any]]
+    input_digests: Mapping[str, str]
+    check_digests: Mapping[str, str]
+    toolchain: Toolchain
+    secret: bytes
+    now: datetime
+
+
+@dataclass(frozen=True)
+class LayerNode:
+    """One role on one chain of parents: a node of the trie.
+
+    ``chain`` identifies the inputs from the base up to this role and is known before anything is baked: it names
+    the lock and makes role sets share nodes. ``key`` is known once the parent's content is; ``cached`` is the layer
+    that will be reused. ``why`` is a sentence fragment.
+    """
+
+    chain: str
+    parent: str | None
+    use: RoleUse
+    source: RoleSource
+    recipe: str
+    inputs: Mapping[str, Any]
+    key: str | None
+    cached: LayerRecord | None
+    why: str
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """The plan of one role set on one target.
+
+    ``image`` is the verified record that already answers this plan; then nothing is done.
+    ``reverify`` is the record whose image only needs its changed checks run again.
+    """
+
+    role_set: RoleSet
+    target: str
+    base: BaseSpec
+    base_spec: str
+    base_record: BaseRecord | None
+    nodes: tuple[LayerNode, ...]
+    fingerprint: str
+    checks: tuple[str, ...]
+    checks_digest: str
+    image: ImageRecord | None
+    why: str
+
+    @property
+    def to_bake(self) -> tuple[LayerNode, ...]:
+        return tuple(node for node in self.nodes if node.cached is None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All role sets of one request, with shared prefixes shared."""
+
+    sets: tuple[SetPlan, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        return all(one.image is not None for one in self.sets)

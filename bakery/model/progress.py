@@ -1,0 +1,63 @@
+"""What a long operation tells whoever watches it. The watcher decides how it looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from bakery.model.run import TaskEnded, TaskStarted
+
+
+class Stage(Enum):
+    """Where a role set is; the values are shown to people."""
+
+    WAITING = "waiting"
+    BASE = "base"
+    ROLE = "role"
+    CAPTURE = "capture"
+    VERIFY = "verify"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class SetStage:
+    """A role set on a target entered a stage; ``role`` is set in ``Stage.ROLE``, ``done`` of ``total`` roles are behind it."""
+
+    role_set: str
+    target: str
+    stage: Stage
+    role: str | None
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class SetTask:
+    """A task began or ended for a role set (for each set that shares the node)."""
+
+    role_set: str
+    target: str
+    task: TaskStarted | TaskEnded
+
+
+@dataclass(frozen=True)
+class LayerReady:
+    """A layer of a role set is there, from the cache or just baked."""
+
+    role_set: str
+    target: str
+    role: str
+    cached: bool
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for the user: waiting for another bake, a warning of Ansible."""
+
+    role_set: str | None
+    text: str
+
+
+Event = SetStage | SetTask | LayerReady | Note

@@ -1,0 +1,110 @@
+"""What a project file says: bases, role sets and the roles they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bakery.errors import Place
+
+
+@dataclass(frozen=True)
+class VaultText:
+    """A vault-encrypted scalar (``!vault``), carried as it stands: bakery never decrypts."""
+
+    ciphertext: str
+
+
+@dataclass(frozen=True)
+class BaseSpec:
+    """What an image starts from: ``kind`` names the recipe, ``options`` are its own."""
+
+    name: str
+    kind: str
+    options: Mapping[str, Any]
+    where: Place
+
+
+@dataclass(frozen=True)
+class RoleUse:
+    """One role of a role set, with every variable source that reaches it.
+
+    ``vars`` are the role's own and win over ``set_vars``; ``vars_files`` are absolute paths.
+    ``inputs`` are absolute paths outside the role that its result depends on.
+    ``origin`` is the role set that names the role (an ancestor's with ``from``).
+    """
+
+    name: str
+    version: str | None
+    vars: Mapping[str, Any]
+    set_vars: Mapping[str, Any]
+    vars_files: tuple[Path, ...]
+    inputs: tuple[Path, ...]
+    origin: str
+    where: Place
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The image config; ``None`` means "as the base has it". Durations are strings such as ``30s``."""
+
+    entrypoint: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    workdir: str | None = None
+    healthcheck: Mapping[str, Any] | None = None
+    stop_signal: str | None = None
+    volumes: tuple[str, ...] = ()
+    compression: str = "gzip"
+
+
+@dataclass(frozen=True)
+class RoleSet:
+    """A base, an ordered list of roles (those of its ancestors first) and what the result must pass.
+
+    ``ancestry`` lists the role sets it builds on, nearest first; ``checks`` are absolute paths.
+    """
+
+    name: str
+    base: str
+    ancestry: tuple[str, ...]
+    roles: tuple[RoleUse, ...]
+    image: ImageSpec
+    checks: tuple[Path, ...]
+    targets: tuple[str, ...]
+    where: Place
+
+
+@dataclass(frozen=True)
+class VaultSpec:
+    """How Ansible opens vaults: paths of password files or client scripts, with optional ids."""
+
+    identities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds until a provisioning run is stopped: without any event, and in all."""
+
+    idle_s: int = 1800
+    total_s: int = 7200
+
+
+@dataclass(frozen=True)
+class Project:
+    """One loaded ``bakery.yml``, resolved and valid."""
+
+    root: Path
+    file: Path
+    name: str
+    bases: Mapping[str, BaseSpec]
+    role_sets: Mapping[str, RoleSet]
+    roles_path: tuple[Path, ...]
+    freshness_s: int | None
+    vault: VaultSpec
+    timeouts: Timeouts

@@ -1,0 +1,28 @@
+"""What bakery knows of a role on disk, as far as its result can depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RoleSource:
+    """A role's tree.
+
+    ``files`` maps each path (relative, ``/``-separated) that can influence the result to the digest of its
+    mode bit and bytes: no README, no checks, no scenarios, never mtimes. ``digest`` is over all of them.
+    ``names`` are the identifiers in its files. ``dynamic`` says why every variable reaches it (``lookup('vars', …)``
+    and the like), or is None. ``uses`` are the other roles it can run (dependencies, includes).
+    """
+
+    name: str
+    path: Path
+    version: str | None
+    digest: str
+    files: Mapping[str, str]
+    names: frozenset[str]
+    dynamic: str | None
+    uses: tuple[str, ...]
+    checks: Path | None

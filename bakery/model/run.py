@@ -1,0 +1,99 @@
+"""One run of Ansible as bakery sees it: what goes down, what comes back up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from bakery.model.project import RoleUse, Timeouts, VaultSpec
+
+
+@dataclass(frozen=True)
+class Provision:
+    """The play that applies exactly one role on the host ``machine``.
+
+    ``environment`` is set for every task of it (SOURCE_DATE_EPOCH and the like).
+    """
+
+    use: RoleUse
+    roles_path: tuple[Path, ...]
+    vault: VaultSpec
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One ansible-playbook process.
+
+    ``playbook`` is a file name in ``playbooks/``; ``variables`` are the wire's ``bakery_*`` extra variables and hold no secret.
+    ``project_root`` is the user's project (relative lookups of roles resolve there).
+    """
+
+    playbook: str
+    variables: Mapping[str, Any]
+    project_root: Path
+    provision: Provision | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+class FailureKind(Enum):
+    """Why a run did not succeed."""
+
+    TASK = "task"
+    UNREACHABLE = "unreachable"
+    CANCELLED = "cancelled"
+    IDLE = "idle timeout"
+    TIMEOUT = "total timeout"
+    NO_HOST = "no host matched"
+    ANSIBLE = "ansible"
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """The first failure of a run, fit to be shown: values under ``no_log`` and from vaults are not in it.
+
+    ``play`` is the name of the play; ``role`` is None outside roles; ``path`` is ``file:line`` of the task. ``details`` is
+    what a module said about a known trouble (``bakery_error`` in its result), such as ``{"kind": "layer_corrupt", "layer": id}``.
+    """
+
+    kind: FailureKind
+    message: str
+    play: str | None = None
+    role: str | None = None
+    task: str | None = None
+    path: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The end of a run; ``up`` is what the steps handed up through ``set_stats`` under the name ``bakery``."""
+
+    up: Mapping[str, Any]
+    failure: RunFailure | None
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskStarted:
+    """A task begins. ``number`` counts the tasks of the run from 1."""
+
+    play: str
+    role: str | None
+    task: str
+    number: int
+
+
+@dataclass(frozen=True)
+class TaskEnded:
+    """A task ended on the machine; ``status`` is ok, changed, skipped, failed, ignored or unreachable."""
+
+    play: str
+    role: str | None
+    task: str
+    status: str
+    seconds: float
