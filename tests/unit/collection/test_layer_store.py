@@ -1,0 +1,96 @@
+"""The layer store: whole layers only, whatever happens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LayerStore:
+    made = LayerStore(str(tmp_path / "container"))
+    made.ensure()
+    return made
+
+
+def upper(store: LayerStore, **files: str) -> str:
+    path = Path(store.root) / f"upper-{store.new_id()}"
+    path.mkdir()
+    for name, content in files.items():
+        (path / name).write_text(content)
+    return str(path)
+
+
+def test_freeze_is_a_rename(store: LayerStore) -> None:
+    tree = upper(store, hello="world")
+    inode = os.stat(tree).st_ino
+    layer_id = store.commit(tree, {"role": "web"})
+    assert os.stat(store.tree(layer_id)).st_ino == inode
+    assert not os.path.exists(tree)
+    assert store.record(layer_id)["role"] == "web"
+    assert store.stale() == []
+
+
+def test_lowerdirs_are_short_and_highest_first(store: LayerStore) -> None:
+    low, high = (store.commit(upper(store, name=name), {}) for name in ("low", "high"))
+    paths = store.lowerdirs([low, high])
+    contents = [(Path(store.root) / path / "name").read_text() for path in paths]
+    assert contents == ["high", "low"]
+    assert all(len(path) <= 8 for path in paths)
+
+
+def test_equal_prefixes_get_longer_links(store: LayerStore) -> None:
+    ids = ["abcdef0000000000", "abcdef0000000001", "abcdef1000000000"]
+    for layer_id in ids:
+        store.commit(upper(store, name=layer_id), {}, layer_id=layer_id)
+    texts = [(Path(store.root) / path / "name").read_text() for path in store.lowerdirs(ids)]
+    assert texts == ids[::-1]
+
+
+def test_a_link_lost_by_a_crash_is_made_again(store: LayerStore) -> None:
+    layer_id = store.commit(upper(store), {})
+    (Path(store.root) / store.lowerdirs([layer_id])[0]).unlink()
+    assert (Path(store.root) / store.lowerdirs([layer_id])[0]).is_dir()
+
+
+def test_update_record_keeps_the_other_fields(store: LayerStore) -> None:
+    layer_id = store.commit(upper(store), {"role": "web"})
+    store.update_record(layer_id, digest="sha256:1")
+    assert store.record(layer_id) == {"role": "web", "digest": "sha256:1", "id": layer_id, "format": 1}
+
+
+def test_a_missing_layer_is_a_sentence(store: LayerStore) -> None:
+    with pytest.raises(StoreError, match="layer 0123456789abcdef is not in the store"):
+        store.tree("0123456789abcdef")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": "0"}', "\x00"])
+def test_a_corrupt_record_is_a_sentence(store: LayerStore, content: str) -> None:
+    layer_id = store.commit(upper(store), {})
+    (Path(store.path(layer_id)) / "layer.json").write_text(content)
+    with pytest.raises(StoreError, match=r"layer\.json"):
+        store.record(layer_id)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc", "ABCDEF0123456789", "01234", "0123456789abcdef\n"])
+def test_only_layer_ids_reach_the_file_system(store: LayerStore, name: str) -> None:
+    with pytest.raises(StoreError, match="is not a layer id"):
+        store.path(name)
+
+
+def test_an_interrupted_commit_is_stale_and_no_layer(store: LayerStore) -> None:
+    with pytest.raises(StoreError, match="cannot freeze"):
+        store.commit(os.path.join(store.root, "no-such-tree"), {})
+    assert store.ids() == []
+    assert len(store.stale()) == 1
+
+
+def test_remove_takes_layer_and_link(store: LayerStore) -> None:
+    layer_id = store.commit(upper(store, a="b"), {})
+    store.remove(layer_id)
+    assert store.ids() == store.stale() == os.listdir(store.links) == []
+    with pytest.raises(StoreError, match="not in the store"):
+        store.remove(layer_id)
