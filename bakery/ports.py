@@ -55,6 +55,10 @@ class Ansible(Protocol):
         """Never raises for a failing play: the failure is in the result. Stops early when cancelled."""
         ...
 
+    def shielded(self) -> Ansible:
+        """The same door for cleaning up: a request to stop does not reach its runs."""
+        ...
+
 
 class Cancel(Protocol):
     """Whether somebody asked to stop (Ctrl-C, SIGTERM)."""

@@ -1,0 +1,1 @@
+"""Effects in order: one file per lifecycle verb, each reading as the process it is."""

@@ -1,0 +1,177 @@
+"""What every flow needs at hand, and the two things all of them do: run a step, and mind a machine."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, ProvisionError
+from bakery.model.project import Timeouts
+from bakery.model.records import MachineEntry, Owner
+from bakery.model.run import FailureKind, Provision, Run, RunFailure
+from bakery.ports import Ansible, Cancel, Catalog, Locks, TaskWatch, Watch
+
+
+class LayerCorrupt(MachineError):
+    """A layer that the catalog knows is missing from the store or is not what it was."""
+
+    def __init__(self, message: str, layer_id: str) -> None:
+        self.layer_id = layer_id
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """The doors out and the facts of this process; built once, in ``cli/wiring.py``."""
+
+    home: Path
+    project_root: Path
+    owner: Owner
+    catalog: Catalog
+    locks: Locks
+    ansible: Ansible
+    cancel: Cancel
+    watch: Watch
+    timeouts: Timeouts = Timeouts()
+
+    def run(
+        self,
+        playbook: str,
+        target: str,
+        variables: Mapping[str, Any],
+        *,
+        provision: Provision | None = None,
+        watch: TaskWatch | None = None,
+    ) -> Mapping[str, Any]:
+        """Run one playbook and return what it handed up. A failure raises the error that fits it."""
+        run = Run(
+            playbook=playbook,
+            variables={
+                "bakery_home": str(self.home),
+                "bakery_target": target,
+                "bakery_owner": asdict(self.owner),
+                **variables,
+            },
+            project_root=self.project_root,
+            provision=provision,
+            timeouts=self.timeouts,
+        )
+        result = self.ansible.run(run, watch or ignore_tasks)
+        if result.failure:
+            raise error_of(result.failure, handed_up=result.up)
+        return result.up
+
+    def shielded(self) -> Kitchen:
+        """The same kitchen for cleaning up: it works on although somebody asked to stop."""
+        return replace(self, cancel=Unstoppable(), ansible=self.ansible.shielded())
+
+
+class Unstoppable:
+    """A Cancel for clean-up work."""
+
+    def requested(self) -> bool:
+        return False
+
+
+def ignore_tasks(_: object) -> None:
+    """A TaskWatch that does not look."""
+
+
+class StepFailed(MachineError):
+    """A machine step failed; ``up`` is what the run had handed up until then."""
+
+    def __init__(self, message: str, *, up: Mapping[str, Any], where: Place | None = None) -> None:
+        self.up = up
+        super().__init__(message, where=where)
+
+
+def error_of(failure: RunFailure, *, handed_up: Mapping[str, Any]) -> BakeryError:
+    """The error a failed run means: interrupted, a role's fault, or the machinery's."""
+    if failure.kind is FailureKind.CANCELLED:
+        return InterruptedBake("interrupted")
+    if failure.details.get("kind") == "layer_corrupt":
+        return LayerCorrupt(failure.message, str(failure.details.get("layer", "")))
+    where = _place(failure.path)
+    if failure.role is None or is_machinery(failure):
+        task = f"{failure.task}: " if failure.task else ""
+        return StepFailed(f"{task}{failure.message}", up=handed_up, where=where)
+    return ProvisionError(f"role '{failure.role}', task '{failure.task}': {failure.message}", where=where)
+
+
+def is_machinery(failure: RunFailure) -> bool:
+    """Whether a target's own entry point failed, rather than a role of the user."""
+    return (failure.role or "").rpartition(".")[2].startswith("target_")
+
+
+def _place(path: str | None) -> Place | None:
+    if not path:
+        return None
+    file, _, line = path.rpartition(":")
+    return Place(file, int(line)) if file and line.isdigit() else Place(path)
+
+
+def now_text(now: Callable[[], datetime] | None = None) -> str:
+    """The wall clock as RFC 3339, in UTC, whole seconds."""
+    moment = now() if now else datetime.now(UTC)
+    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def new_machine_id() -> str:
+    """Twelve hexadecimal digits; random, so that two bakes never meet."""
+    return secrets.token_hex(6)
+
+
+@contextmanager
+def minded_machine(kitchen: Kitchen, target: str, purpose: str, role_set: str) -> Iterator[Minder]:
+    """Journal a machine before its first use and make sure that it is gone afterwards.
+
+    The steps discard their machine themselves when all goes well and then call ``gone()``; whatever else happens, an
+    exception or a request to stop, the discard step runs here.
+    """
+    entry = MachineEntry(
+        id=new_machine_id(),
+        target=target,
+        owner=kitchen.owner,
+        purpose=purpose,
+        role_set=role_set,
+        opened=now_text(),
+    )
+    kitchen.catalog.open_machine(entry)
+    minder = Minder(entry)
+    try:
+        yield minder
+    finally:
+        if minder.present:
+            _discard(kitchen.shielded(), minder)
+        if not minder.left_running:
+            kitchen.catalog.close_machine(entry.id)
+
+
+class Minder:
+    """One journalled machine: whether it still exists, and what should stay of it."""
+
+    def __init__(self, entry: MachineEntry) -> None:
+        self.id = entry.id
+        self.target = entry.target
+        self.present = True
+        self.left_running = False
+        self.keep_as: str | None = None
+
+    def gone(self) -> None:
+        """The step has discarded the machine."""
+        self.present = False
+
+    def leave_running(self) -> None:
+        """The user wants the machine; ``bakery sweep`` removes it once its time is over."""
+        self.present = False
+        self.left_running = True
+
+
+def _discard(kitchen: Kitchen, minder: Minder) -> None:
+    kept = {"bakery_keep_as": minder.keep_as} if minder.keep_as else {}
+    kitchen.run("discard.yml", minder.target, {"bakery_machine_id": minder.id, **kept})

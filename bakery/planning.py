@@ -1,0 +1,239 @@
+"""Decide what a bake has to do. Pure: the same project and world give the same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bakery.errors import InputError
+from bakery.model.fingerprint import fingerprint, keyed
+from bakery.model.plan import LayerNode, Plan, SetPlan, World
+from bakery.model.project import BaseSpec, Project, RoleSet, RoleUse, VaultText
+from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
+from bakery.model.role_source import RoleSource
+from bakery.variables import visible_variables
+
+# Part of every key: raise it when the same inputs begin to give other bytes.
+FORMAT = 1
+
+
+def base_spec(base: BaseSpec) -> str:
+    """What was asked for of a base, whatever it is called."""
+    return fingerprint("base", FORMAT, base.kind, base.options)
+
+
+def content_after(parent: str, layer: LayerRecord) -> str:
+    """The content digest of a chain of layers once ``layer`` lies on ``parent``."""
+    return fingerprint("content", parent, layer.digest)
+
+
+def layer_key(parent_content: str, recipe: str) -> str:
+    """The cache key of a layer: what is below it, byte for byte, and everything that makes it."""
+    return fingerprint("layer", FORMAT, parent_content, recipe)
+
+
+def plan(project: Project, wanted: tuple[tuple[str, str], ...], world: World) -> Plan:
+    """Plan the ``(role set, target)`` pairs in ``wanted``, in that order."""
+    return Plan(sets=tuple(_plan_set(project, project.role_sets[name], target, world) for name, target in wanted))
+
+
+def wanted_sets(
+    project: Project, names: tuple[str, ...], targets: tuple[str, ...] = ()
+) -> tuple[tuple[str, str], ...]:
+    """The pairs a request means: each named role set (all of them if none is named) on each of its targets.
+
+    ``targets`` narrows; a target that a set does not have is refused.
+    """
+    pairs: list[tuple[str, str]] = []
+    for name in names or tuple(project.role_sets):
+        role_set = project.role_sets[name]
+        for target in targets or role_set.targets:
+            if target not in role_set.targets:
+                raise InputError(
+                    f"role set '{name}' has no target '{target}'",
+                    where=role_set.where,
+                    hint=f"it has {', '.join(role_set.targets)}",
+                )
+            pairs.append((name, target))
+    return tuple(dict.fromkeys(pairs))
+
+
+def _plan_set(project: Project, role_set: RoleSet, target: str, world: World) -> SetPlan:
+    base = project.bases[role_set.base]
+    spec = base_spec(base)
+    record = world.bases.get((target, spec))
+    nodes = _plan_nodes(project, role_set, target, record, world)
+    checks = _checks_of(role_set, world)
+    checks_digest = fingerprint("checks", [world.check_digests[path] for path in checks])
+    last = nodes[-1].chain if nodes else _root_chain(spec, record)
+    print_of_set = fingerprint("image", FORMAT, target, role_set.name, last, asdict(role_set.image))
+    image, why = _find_image(role_set, target, (print_of_set, checks_digest), world)
+    return SetPlan(
+        role_set=role_set,
+        target=target,
+        base=base,
+        base_spec=spec,
+        base_record=record,
+        nodes=nodes,
+        fingerprint=print_of_set,
+        checks=checks,
+        checks_digest=checks_digest,
+        image=image,
+        why=why,
+    )
+
+
+def _root_chain(spec: str, record: BaseRecord | None) -> str:
+    return fingerprint("root", record.digest if record else spec)
+
+
+def _plan_nodes(
+    project: Project, role_set: RoleSet, target: str, record: BaseRecord | None, world: World
+) -> tuple[LayerNode, ...]:
+    chain = _root_chain(base_spec(project.bases[role_set.base]), record)
+    content = record.digest if record else None
+    parent: str | None = None
+    nodes: list[LayerNode] = []
+    for use in role_set.roles:
+        inputs = recipe_inputs(project, use, record, world)
+        recipe = fingerprint("recipe", {name: part for name, part in inputs.items() if name != "files"})
+        chain = fingerprint("chain", target, chain, recipe)
+        key = layer_key(content, recipe) if content else None
+        cached = world.layers.get((target, key)) if key else None
+        nodes.append(
+            LayerNode(
+                chain=chain,
+                parent=parent,
+                use=use,
+                source=world.roles[use.name],
+                recipe=recipe,
+                inputs=inputs,
+                key=key,
+                cached=cached,
+                why=_why(use, inputs, cached, key, target, world),
+            )
+        )
+        content = content_after(content, cached) if content and cached else None
+        parent = chain
+    return tuple(nodes)
+
+
+def recipe_inputs(
+    project: Project, use: RoleUse, record: BaseRecord | None, world: World
+) -> dict[str, Any]:
+    """The named parts of a layer's key, except its parent; ``files`` repeats ``trees`` in detail to explain changes."""
+    sources = _closure(use.name, world.roles)
+    names: frozenset[str] = frozenset().union(*(source.names for source in sources))
+    dynamic = next((source.dynamic for source in sources if source.dynamic), None)
+    variables = visible_variables(use, names, dynamic, world.vars_files)
+    return {
+        "format": FORMAT,
+        "architecture": record.architecture if record else world.toolchain.architecture,
+        "role": use.name,
+        "trees": {source.name: source.digest for source in sources},
+        "files": {
+            f"{source.name}/{path}": digest for source in sources for path, digest in source.files.items()
+        },
+        "variables": {name: _value_digest(value, world.secret) for name, value in sorted(variables.items())},
+        "inputs": {str(path): world.input_digests[str(path)] for path in use.inputs},
+        "ansible_core": world.toolchain.ansible_core,
+        "collections": world.toolchain.collections,
+        "packages": _package_window(project, world),
+    }
+
+
+def _package_window(project: Project, world: World) -> int | None:
+    if project.freshness_s is None:
+        return None
+    return int(world.now.timestamp()) // project.freshness_s
+
+
+def _closure(name: str, roles: Mapping[str, RoleSource]) -> tuple[RoleSource, ...]:
+    """The role and every role it can run, sorted by name."""
+    seen: dict[str, RoleSource] = {}
+    todo = [name]
+    while todo:
+        current = todo.pop()
+        source = roles.get(current)
+        if source is None or current in seen:
+            continue
+        seen[current] = source
+        todo.extend(source.uses)
+    return tuple(seen[one] for one in sorted(seen))
+
+
+def _value_digest(value: Any, secret: bytes) -> str:
+    # A digest of a low-entropy secret is the secret; so anything vaulted goes through a keyed hash.
+    return keyed(secret, value) if _has_vault(value) else fingerprint("value", value)
+
+
+def _has_vault(value: Any) -> bool:
+    if isinstance(value, VaultText):
+        return True
+    if isinstance(value, Mapping):
+        return any(_has_vault(part) for part in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_has_vault(part) for part in value)
+    return False
+
+
+def _checks_of(role_set: RoleSet, world: World) -> tuple[str, ...]:
+    paths = [str(world.roles[use.name].checks) for use in role_set.roles if world.roles[use.name].checks]
+    paths.extend(str(path) for path in role_set.checks)
+    return tuple(dict.fromkeys(paths))
+
+
+def _find_image(
+    role_set: RoleSet, target: str, identity: tuple[str, str], world: World
+) -> tuple[ImageRecord | None, str]:
+    mine = [one for one in world.images if one.role_set == role_set.name and one.target == target]
+    for record in reversed(mine):
+        if (record.fingerprint, record.checks_digest) == identity:
+            return record, f"verified {record.made}"
+    for record in reversed(mine):
+        if record.fingerprint == identity[0]:
+            return None, "the checks changed"
+    return None, "the recipe changed" if mine else "never baked"
+
+
+def _why(
+    use: RoleUse,
+    inputs: Mapping[str, Any],
+    cached: LayerRecord | None,
+    key: str | None,
+    target: str,
+    world: World,
+) -> str:
+    if cached:
+        return f"baked {cached.made}"
+    before = [one for (kind, _), one in world.layers.items() if kind == target and one.role == use.name]
+    if not before:
+        return "never baked"
+    newest_first = sorted(before, key=lambda one: one.made, reverse=True)
+    nearest = min(newest_first, key=lambda one: len(differences(one.inputs, inputs)))
+    changes = differences(nearest.inputs, inputs)
+    if changes:
+        return ", ".join(changes)
+    return "what is below it changed" if key else "reused if what is below it comes out the same"
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """What differs between two layers' inputs, as sentence fragments."""
+    changes: list[str] = []
+    for part, words in (("variables", "variable"), ("files", "file"), ("inputs", "input")):
+        ours, theirs = old.get(part, {}), new.get(part, {})
+        names = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+        if names:
+            shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+            changes.append(f"{words}{'s' if len(names) > 1 else ''} {shown} changed")
+    for part, words in (
+        ("ansible_core", "ansible-core"),
+        ("collections", "a collection"),
+        ("architecture", "the architecture"),
+        ("packages", "the freshness window"),
+        ("format", "bakery's layer format"),
+    ):
+        if old.get(part) != new.get(part):
+            changes.append(f"{words} changed")
+    return tuple(changes)
