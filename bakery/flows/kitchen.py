@@ -63,7 +63,7 @@ class Kitchen:
         )
         result = self.ansible.run(run, watch or ignore_tasks)
         if result.failure:
-            raise error_of(result.failure, handed_up=result.up)
+            raise error_of(result.failure)
         return result.up
 
     def shielded(self) -> Kitchen:
@@ -82,15 +82,7 @@ def ignore_tasks(_: object) -> None:
     """A TaskWatch that does not look."""
 
 
-class StepFailed(MachineError):
-    """A machine step failed; ``up`` is what the run had handed up until then."""
-
-    def __init__(self, message: str, *, up: Mapping[str, Any], where: Place | None = None) -> None:
-        self.up = up
-        super().__init__(message, where=where)
-
-
-def error_of(failure: RunFailure, *, handed_up: Mapping[str, Any]) -> BakeryError:
+def error_of(failure: RunFailure) -> BakeryError:
     """The error a failed run means: interrupted, a role's fault, or the machinery's."""
     if failure.kind is FailureKind.CANCELLED:
         return InterruptedBake("interrupted")
@@ -99,7 +91,7 @@ def error_of(failure: RunFailure, *, handed_up: Mapping[str, Any]) -> BakeryErro
     where = _place(failure.path)
     if failure.role is None or is_machinery(failure):
         task = f"{failure.task}: " if failure.task else ""
-        return StepFailed(f"{task}{failure.message}", up=handed_up, where=where)
+        return MachineError(f"{task}{failure.message}", where=where)
     return ProvisionError(f"role '{failure.role}', task '{failure.task}': {failure.message}", where=where)
 
 

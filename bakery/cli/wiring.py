@@ -1,0 +1,108 @@
+"""The composition root: builds the doors and reads the world for one invocation."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bakery.adapters.ansible.places import collection_paths, known_targets
+from bakery.adapters.ansible.runner import AnsibleRunner
+from bakery.adapters.ansible.toolchain import find_toolchain
+from bakery.adapters.cancel import SignalCancel
+from bakery.adapters.catalog import SqliteCatalog
+from bakery.adapters.locks import FileLocks
+from bakery.adapters.owner import this_owner
+from bakery.adapters.secret import load_secret
+from bakery.cli.session import Session
+from bakery.errors import InputError
+from bakery.flows.bake import artifact_exists
+from bakery.flows.kitchen import Kitchen
+from bakery.load.digests import digest_collections, digest_path
+from bakery.load.project import find_project, load_project
+from bakery.load.roles import load_roles
+from bakery.load.vars_files import load_vars_file
+from bakery.model.plan import Plan, Toolchain, World
+from bakery.model.progress import Event
+from bakery.model.project import Project, Timeouts
+from bakery.planning import plan, wanted_sets
+from bakery.ports import Watch
+
+
+def ignore_events(_: Event) -> None:
+    """A Watch that does not look."""
+
+
+@contextmanager
+def open_kitchen(session: Session, watch: Watch = ignore_events, project: Project | None = None) -> Iterator[Kitchen]:
+    """The doors for one invocation, with signals handled while it lasts."""
+    with SignalCancel() as cancel:
+        yield Kitchen(
+            home=session.home,
+            project_root=project.root if project else Path.cwd(),
+            owner=this_owner(secrets.token_hex(6)),
+            catalog=SqliteCatalog(session.home),
+            locks=FileLocks(session.home, cancel),
+            ansible=AnsibleRunner(cancel),
+            cancel=cancel,
+            watch=watch,
+            timeouts=project.timeouts if project else Timeouts(),
+        )
+
+
+def open_project(session: Session) -> Project:
+    """The project that the options or the working directory mean, loaded and valid."""
+    return load_project(find_project(session.project or Path.cwd()), known_targets=known_targets())
+
+
+def read_world(project: Project, kitchen: Kitchen) -> World:
+    """Everything a plan depends on, read once."""
+    roles = load_roles(project)
+    uses = [use for role_set in project.role_sets.values() for use in role_set.roles]
+    vars_files = {path for use in uses for path in use.vars_files}
+    inputs = {path for use in uses for path in use.inputs}
+    checks = {path for role_set in project.role_sets.values() for path in role_set.checks}
+    checks.update(source.checks for source in roles.values() if source.checks)
+    architecture, ansible_core = find_toolchain()
+    return World(
+        roles=roles,
+        bases=kitchen.catalog.bases(),
+        layers=kitchen.catalog.layers(),
+        images=tuple(one for one in kitchen.catalog.images() if artifact_exists(one)),
+        vars_files={str(path): load_vars_file(path) for path in vars_files},
+        input_digests={str(path): digest_path(path) for path in inputs},
+        check_digests={str(path): digest_path(path) for path in checks},
+        toolchain=Toolchain(
+            architecture=architecture,
+            ansible_core=ansible_core,
+            collections=digest_collections(collection_paths(project.root)),
+        ),
+        secret=load_secret(kitchen.home),
+        now=datetime.now(UTC),
+    )
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans the same role sets again whenever the world may have changed."""
+
+    project: Project
+    kitchen: Kitchen
+    wanted: tuple[tuple[str, str], ...]
+
+    def __call__(self) -> Plan:
+        return plan(self.project, self.wanted, read_world(self.project, self.kitchen))
+
+
+def planner(project: Project, kitchen: Kitchen, names: tuple[str, ...], targets: tuple[str, ...] = ()) -> Planner:
+    """A planner for ``names`` (all role sets if empty) on ``targets`` (all of each set if empty)."""
+    for name in names:
+        if name not in project.role_sets:
+            raise InputError(
+                f"there is no role set '{name}' in {project.file.name}",
+                hint=f"it has {', '.join(project.role_sets)}",
+            )
+    return Planner(project, kitchen, wanted_sets(project, names, targets))

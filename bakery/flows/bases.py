@@ -1,0 +1,57 @@
+"""Make sure a base is there: made once, remembered, renewed on request."""
+
+from __future__ import annotations
+
+from bakery.flows.kitchen import Kitchen, now_text
+from bakery.model.progress import Note
+from bakery.model.project import BaseSpec
+from bakery.model.records import BaseRecord
+from bakery.planning import base_spec
+
+
+def ensure_base(kitchen: Kitchen, target: str, base: BaseSpec, *, refresh: bool = False) -> BaseRecord:
+    """The record of ``base`` on ``target``, making the base if it is not there (or anyway, with ``refresh``)."""
+    spec = base_spec(base)
+    before = kitchen.catalog.bases().get((target, spec))
+    if before and not refresh:
+        return before
+    with kitchen.locks.hold(f"base-{target}-{spec}", lambda: _say_waiting(kitchen, base)):
+        now = kitchen.catalog.bases().get((target, spec))
+        if now and now != before:
+            return now  # somebody else made it while we waited
+        if now and not refresh:
+            return now
+        up = kitchen.run(
+            "base.yml",
+            target,
+            {
+                "bakery_base": {"name": base.name, "source": {base.kind: dict(base.options)}},
+                "bakery_base_refresh": refresh or before is None,
+            },
+        )
+        record = _record(target, base, spec, up["base"])
+        kitchen.catalog.add_base(record)
+        return record
+
+
+def _say_waiting(kitchen: Kitchen, base: BaseSpec) -> None:
+    kitchen.watch(Note(None, f"base '{base.name}' is being made by another bake: waiting for it"))
+
+
+def _record(target: str, base: BaseSpec, spec: str, made: dict[str, object]) -> BaseRecord:
+    layers = made["layers"]
+    config = made["config"]
+    assert isinstance(layers, list) and isinstance(config, dict)
+    return BaseRecord(
+        target=target,
+        name=base.name,
+        spec=spec,
+        digest=str(made["digest"]),
+        epoch=int(str(made["epoch"])),
+        architecture=str(made["architecture"]),
+        systemd=bool(made["systemd"]),
+        layers=tuple(layers),
+        config=config,
+        resolved=str(made["resolved"]),
+        made=now_text(),
+    )

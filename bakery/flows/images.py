@@ -1,0 +1,178 @@
+"""The end of a bake: compose the image, boot what was captured, check it, name it, record it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bakery.errors import BakeryError, ChecksError
+from bakery.flows.kitchen import Kitchen, minded_machine, now_text
+from bakery.model.plan import SetPlan
+from bakery.model.project import Project
+from bakery.model.records import Attempt, BaseRecord, CheckReport, ImageRecord, LayerRecord
+from bakery.ports import TaskWatch
+
+SHORT = 12
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """What an image is composed of; ``keep`` leaves the verified machine running."""
+
+    project: Project
+    plan: SetPlan
+    base: BaseRecord
+    layers: tuple[LayerRecord, ...]
+    keep: bool
+    seconds_before: float
+
+
+def image_variables(kitchen: Kitchen, project: Project, plan: SetPlan, base: BaseRecord) -> dict[str, Any]:
+    """What the capture, boot, verify and point steps are told, except the layers."""
+    name = plan.role_set.name
+    return {
+        "bakery_image": {
+            "name": name,
+            "fingerprint": plan.fingerprint,
+            "config": _config(plan),
+            "base_config": dict(base.config),
+            "base_name": base.name,
+            "base_digest": base.digest,
+            "epoch": base.epoch,
+            "architecture": base.architecture,
+            "systemd": base.systemd,
+            "compression": plan.role_set.image.compression,
+            "annotations": _annotations(project, plan),
+        },
+        "bakery_checks": list(plan.checks),
+        "bakery_report": str(report_path(kitchen, plan)),
+        "bakery_verify_fails": False,
+        "bakery_names": [f"{name}:latest", f"{name}:{plan.fingerprint[:SHORT]}"],
+        "bakery_project_root": str(project.root),
+    }
+
+
+def report_path(kitchen: Kitchen, plan: SetPlan) -> Path:
+    """Where the JSON report of the checks stays."""
+    return kitchen.home / "reports" / f"{plan.role_set.name}-{plan.target}-{plan.fingerprint[:SHORT]}.json"
+
+
+def _config(plan: SetPlan) -> dict[str, Any]:
+    image = asdict(plan.role_set.image)
+    del image["compression"]
+    return {field: value for field, value in image.items() if value not in (None, (), {})}
+
+
+def _annotations(project: Project, plan: SetPlan) -> dict[str, str]:
+    annotations = {"io.bakery.project": project.name}
+    if plan.role_set.ancestry:
+        annotations["io.bakery.ancestry"] = ",".join(plan.role_set.ancestry)
+    return annotations
+
+
+def history(layers: tuple[LayerRecord, ...]) -> list[dict[str, str]]:
+    """One entry per role layer, for the image's history."""
+    return [
+        {
+            "layer": layer.id,
+            "created_by": f"bakery: role {layer.role}" + (f" {layer.version}" if layer.version else ""),
+        }
+        for layer in layers
+    ]
+
+
+def make_image(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str, Any]:
+    """Capture, boot, verify and (if the checks passed) name the image in one run; returns what it handed up."""
+    variables = image_variables(kitchen, job.project, job.plan, job.base)
+    variables["bakery_layers"] = [*job.base.layer_ids, *(layer.id for layer in job.layers)]
+    variables["bakery_image"]["history"] = history(job.layers)
+    with minded_machine(kitchen, job.plan.target, "verify", job.plan.role_set.name) as machine:
+        variables["bakery_machine_id"] = machine.id
+        variables["bakery_keep_machine"] = job.keep
+        up = kitchen.run("image.yml", job.plan.target, variables, watch=watch)
+        if job.keep:
+            machine.leave_running()
+        else:
+            machine.gone()
+    return up
+
+
+def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], seconds: float) -> ImageRecord:
+    """Record a verified image. Failed checks mean: no record, but an attempt that can be looked into."""
+    checks = checks_of(up)
+    if checks.failed or not checks.passed:
+        raise _refuse(kitchen, job, up, checks)
+    plan = job.plan
+    record = ImageRecord(
+        role_set=plan.role_set.name,
+        target=plan.target,
+        project=job.project.name,
+        fingerprint=plan.fingerprint,
+        checks_digest=plan.checks_digest,
+        artifact=up["artifact"],
+        base=job.base.name,
+        base_digest=job.base.digest,
+        layers=tuple(layer.key for layer in job.layers),
+        ancestry=plan.role_set.ancestry,
+        checks=checks,
+        names=tuple(up.get("names", ())),
+        seconds=round(seconds, 3),
+        made=now_text(),
+        inputs={"image": _config(plan), "base_layers": list(job.base.layer_ids)},
+    )
+    kitchen.catalog.add_image(record)
+    kitchen.catalog.clear_attempt(record.role_set, record.target)
+    return record
+
+
+def checks_of(up: Mapping[str, Any]) -> CheckReport:
+    """The checks' outcome as the verify step handed it up."""
+    told = up["checks"]
+    return CheckReport(
+        passed=int(told["passed"]),
+        failed=int(told["failed"]),
+        report=told.get("report"),
+        failures=tuple(told.get("failures", ())),
+    )
+
+
+class UnverifiedImage(ChecksError):
+    """The image was captured but is not recorded: its checks failed, or there was none."""
+
+    def __init__(self, message: str, *, checks: CheckReport, artifact: Mapping[str, Any], hint: str) -> None:
+        self.checks = checks
+        self.artifact = artifact
+        super().__init__(message, hint=hint)
+
+
+def _refuse(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], checks: CheckReport) -> BakeryError:
+    name = job.plan.role_set.name
+    if checks.failed:
+        first = checks.failures[0] if checks.failures else {"check": "?", "message": ""}
+        message = (
+            f"{checks.failed} of {checks.failed + checks.passed} checks of '{name}' failed, first "
+            f"{first['check']}: {first['message']}"
+        )
+        hint = f"look inside with 'bakery shell {name}'"
+    else:
+        message = f"role set '{name}' has no checks, so nothing verified it"
+        hint = "add a checks/ folder to a role, or 'checks:' to the role set"
+    kitchen.catalog.add_attempt(
+        Attempt(
+            role_set=name,
+            target=job.plan.target,
+            stage="verify",
+            role=None,
+            layers=(*job.base.layer_ids, *(layer.id for layer in job.layers)),
+            epoch=job.base.epoch,
+            base_digest=job.base.digest,
+            kept=None,
+            artifact=up["artifact"],
+            message=message,
+            made=now_text(),
+        )
+    )
+    return UnverifiedImage(message, checks=checks, artifact=up["artifact"], hint=hint)
+

@@ -1,0 +1,58 @@
+"""``bakery show`` and ``bakery diff``: what is in an image, and what sets two apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bakery.errors import InputError
+from bakery.flows.kitchen import Kitchen
+from bakery.model.records import ImageRecord, LayerRecord
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """An image with its role layers, lowest first."""
+
+    image: ImageRecord
+    layers: tuple[LayerRecord, ...]
+
+
+def view_image(kitchen: Kitchen, image: ImageRecord) -> ImageView:
+    """The image and what the catalog knows of its layers; layers that were pruned are absent."""
+    known = kitchen.catalog.layers()
+    layers = tuple(known[image.target, key] for key in image.layers if (image.target, key) in known)
+    return ImageView(image, layers)
+
+
+def compare_images(kitchen: Kitchen, ours: ImageRecord, theirs: ImageRecord) -> Mapping[str, Any]:
+    """The target's report of packages and files that differ, by role."""
+    if ours.target != theirs.target:
+        raise InputError(
+            f"'{ours.role_set}' is on target '{ours.target}' and '{theirs.role_set}' on '{theirs.target}'",
+            hint="compare images of one target",
+        )
+    up = kitchen.run(
+        "inspect.yml",
+        ours.target,
+        {"bakery_layers": _chain(kitchen, ours), "bakery_other_layers": _chain(kitchen, theirs)},
+    )
+    report: Mapping[str, Any] = up["report"]
+    return report
+
+
+def list_packages(kitchen: Kitchen, image: ImageRecord) -> Mapping[str, Any]:
+    """The target's report on one image: its packages, and which role brought each."""
+    up = kitchen.run("inspect.yml", image.target, {"bakery_layers": _chain(kitchen, image)})
+    report: Mapping[str, Any] = up["report"]
+    return report
+
+
+def _chain(kitchen: Kitchen, image: ImageRecord) -> list[str]:
+    view = view_image(kitchen, image)
+    if len(view.layers) != len(image.layers):
+        raise InputError(
+            f"some layers of '{image.role_set}' were pruned", hint=f"bake it again: bakery bake {image.role_set}"
+        )
+    return [*image.inputs.get("base_layers", ()), *(layer.id for layer in view.layers)]

@@ -1,0 +1,158 @@
+"""One node of the trie: reuse its layer, or bake it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bakery.errors import BakeryError, ProvisionError
+from bakery.flows.kitchen import Kitchen, minded_machine, now_text
+from bakery.model.plan import LayerNode
+from bakery.model.progress import Note
+from bakery.model.project import Project
+from bakery.model.records import Attempt, BaseRecord, LayerRecord
+from bakery.model.result import OnError
+from bakery.model.run import Provision
+from bakery.planning import layer_key
+from bakery.ports import TaskWatch
+
+
+@dataclass(frozen=True)
+class LayerJob:
+    """Everything a node's bake depends on; ``parents`` are layer ids, base first, ``content`` their digest.
+
+    ``fresh`` bakes although a layer with the key exists. ``on_failure`` decides what stays of a failed machine.
+    """
+
+    project: Project
+    node: LayerNode
+    target: str
+    role_set: str
+    base: BaseRecord
+    parents: tuple[str, ...]
+    content: str
+    compression: str
+    fresh: bool
+    on_failure: Callable[[BakeryError], OnError]
+
+
+@dataclass(frozen=True)
+class LayerOutcome:
+    """A node's layer, and whether it was there already."""
+
+    record: LayerRecord
+    cached: bool
+
+
+def obtain_layer(kitchen: Kitchen, job: LayerJob, watch: TaskWatch) -> LayerOutcome:
+    """The node's layer: from the catalog, from another process that is baking it right now, or baked here."""
+    key = layer_key(job.content, job.node.recipe)
+    if (found := _find(kitchen, job, key)) is not None:
+        return found
+    with kitchen.locks.hold(f"layer-{job.node.chain}", lambda: _say_waiting(kitchen, job)):
+        if (found := _find(kitchen, job, key)) is not None:
+            return found
+        return _bake(kitchen, job, key, watch)
+
+
+def _find(kitchen: Kitchen, job: LayerJob, key: str) -> LayerOutcome | None:
+    record = None if job.fresh else kitchen.catalog.find_layer(job.target, key)
+    return LayerOutcome(record, cached=True) if record else None
+
+
+def _say_waiting(kitchen: Kitchen, job: LayerJob) -> None:
+    kitchen.watch(
+        Note(job.role_set, f"role '{job.node.use.name}' is being baked by another bake: waiting for it")
+    )
+
+
+def _bake(kitchen: Kitchen, job: LayerJob, key: str, watch: TaskWatch) -> LayerOutcome:
+    started = time.monotonic()
+    with minded_machine(kitchen, job.target, "bake", job.role_set) as machine:
+        try:
+            up = kitchen.run(
+                "layer.yml",
+                job.target,
+                {**layer_variables(job), "bakery_machine_id": machine.id},
+                provision=provision_of(job),
+                watch=watch,
+            )
+        except ProvisionError as failure:
+            if job.on_failure(failure) is OnError.KEEP:
+                machine.keep_as = f"{job.role_set}-{job.target}"
+                kitchen.catalog.add_attempt(_attempt(job, failure, machine.keep_as))
+            raise
+        machine.gone()
+    record = _remember(kitchen, job, key, up["layer"], time.monotonic() - started)
+    return LayerOutcome(record, cached=False)
+
+
+def layer_variables(job: LayerJob) -> dict[str, Any]:
+    """What the launch and checkpoint steps are told."""
+    use = job.node.use
+    version = use.version or job.node.source.version
+    return {
+        "bakery_parents": list(job.parents),
+        "bakery_epoch": job.base.epoch,
+        "bakery_apt_scope": job.base.digest,
+        "bakery_compression": job.compression,
+        "bakery_layer": {
+            "role": use.name,
+            "version": version or "",
+            "created_by": f"bakery: role {use.name}" + (f" {version}" if version else ""),
+        },
+    }
+
+
+def provision_of(job: LayerJob) -> Provision:
+    """The play of one role. The clock of tools that honour SOURCE_DATE_EPOCH (reproducible-builds.org) is the base's."""
+    return Provision(
+        use=job.node.use,
+        roles_path=job.project.roles_path,
+        vault=job.project.vault,
+        environment={"SOURCE_DATE_EPOCH": str(job.base.epoch), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+def _remember(
+    kitchen: Kitchen, job: LayerJob, key: str, layer: Mapping[str, Any], seconds: float
+) -> LayerRecord:
+    record = LayerRecord(
+        key=key,
+        recipe=job.node.recipe,
+        target=job.target,
+        id=str(layer["id"]),
+        digest=str(layer["digest"]),
+        size=int(layer["size"]),
+        role=job.node.use.name,
+        version=job.node.use.version or job.node.source.version,
+        seconds=round(seconds, 3),
+        inputs=job.node.inputs,
+        detail=layer,
+        made=now_text(),
+    )
+    before = kitchen.catalog.find_layer(job.target, key) if job.fresh else None
+    if before and before.digest == record.digest:
+        return before
+    if before:
+        kitchen.catalog.forget_layers(job.target, (before.id,))
+    kitchen.catalog.add_layer(record)
+    return record
+
+
+def _attempt(job: LayerJob, failure: BakeryError, kept: str | None) -> Attempt:
+    return Attempt(
+        role_set=job.role_set,
+        target=job.target,
+        stage="role",
+        role=job.node.use.name,
+        layers=job.parents,
+        epoch=job.base.epoch,
+        base_digest=job.base.digest,
+        kept=kept,
+        artifact=None,
+        message=str(failure),
+        made=now_text(),
+    )

@@ -1,0 +1,108 @@
+"""``bakery shell`` and ``bakery verify``: a fresh machine from an image, or from where a bake failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bakery.errors import InputError
+from bakery.flows.images import checks_of
+from bakery.flows.kitchen import Kitchen, minded_machine
+from bakery.model.records import Attempt, CheckReport, ImageRecord
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a shell opens on: a captured image (``artifact``), or the layers below a failed role."""
+
+    name: str
+    target: str
+    artifact: Mapping[str, Any] | None
+    layers: tuple[str, ...]
+    kept: str | None
+    epoch: int
+    base_digest: str
+
+
+def find_inside(kitchen: Kitchen, name: str, target: str | None) -> Inside:
+    """The failed bake of ``name`` if its last one failed, otherwise its newest image; ``NAME:TAG`` asks for an image."""
+    attempt = _find_attempt(kitchen, name, target)
+    if attempt:
+        return Inside(
+            name=name,
+            target=attempt.target,
+            artifact=attempt.artifact,
+            layers=attempt.layers,
+            kept=attempt.kept,
+            epoch=attempt.epoch,
+            base_digest=attempt.base_digest,
+        )
+    image = find_image(kitchen, name, target)
+    return Inside(name, image.target, image.artifact, (), None, 0, image.base_digest)
+
+
+def _find_attempt(kitchen: Kitchen, name: str, target: str | None) -> Attempt | None:
+    mine = [one for one in kitchen.catalog.attempts() if one.role_set == name and target in (None, one.target)]
+    return mine[-1] if mine else None
+
+
+def find_image(kitchen: Kitchen, name: str, target: str | None = None) -> ImageRecord:
+    """The image called ``name``: a role set (its newest image), ``NAME:TAG``, or a digest or its beginning."""
+    images = [one for one in kitchen.catalog.images() if target in (None, one.target)]
+    wanted, _, tag = name.partition(":")
+    if name.startswith("sha256:") or tag == "":
+        by_name = [one for one in images if one.role_set == name]
+    elif tag == "latest":
+        by_name = [one for one in images if one.role_set == wanted]
+    else:
+        by_name = [one for one in images if one.role_set == wanted and one.fingerprint.startswith(tag)]
+    found = by_name or [one for one in images if len(name) >= 6 and _identified_by(one, name)]
+    if not found:
+        known = ", ".join(dict.fromkeys(one.role_set for one in images)) or "none yet"
+        raise InputError(f"there is no image '{name}'", hint=f"known images: {known}")
+    return found[-1]
+
+
+def _identified_by(image: ImageRecord, text: str) -> bool:
+    digits = text.removeprefix("sha256:")
+    known = (image.artifact["id"], image.artifact["digest"], image.fingerprint)
+    return any(str(one).removeprefix("sha256:").startswith(digits) for one in known)
+
+
+def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]], int]) -> int:
+    """Start a machine, hand it to ``use``, and discard it afterwards; returns what ``use`` returned."""
+    with minded_machine(kitchen, inside.target, "shell", inside.name) as machine:
+        up = kitchen.run(
+            "shell.yml",
+            inside.target,
+            {
+                "bakery_machine_id": machine.id,
+                "bakery_artifact": dict(inside.artifact) if inside.artifact else {},
+                "bakery_parents": list(inside.layers),
+                "bakery_kept": inside.kept or "",
+                "bakery_epoch": inside.epoch,
+                "bakery_apt_scope": inside.base_digest,
+            },
+        )
+        return use(up["machine"])
+
+
+def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) -> CheckReport:
+    """Boot a recorded image and run ``checks`` (paths) on it; the record stays as it is."""
+    report = kitchen.home / "reports" / f"{image.role_set}-{image.target}-{image.fingerprint[:12]}-again.json"
+    with minded_machine(kitchen, image.target, "verify", image.role_set) as machine:
+        up = kitchen.run(
+            "verify.yml",
+            image.target,
+            {
+                "bakery_machine_id": machine.id,
+                "bakery_artifact": dict(image.artifact),
+                "bakery_checks": list(checks),
+                "bakery_report": str(report),
+                "bakery_verify_fails": False,
+                "bakery_project_root": str(kitchen.project_root),
+            },
+        )
+        machine.gone()
+    return checks_of(up)

@@ -1,0 +1,142 @@
+"""``bakery sweep`` and ``bakery prune``: what dead bakes left, and what nothing refers to any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bakery.flows.kitchen import Kitchen
+from bakery.model.records import ImageRecord, LayerRecord, Owner
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep removed (or would) on one target, and the journal entries it closed."""
+
+    target: str
+    report: Mapping[str, Any]
+    journal: tuple[str, ...]
+
+
+def sweep(
+    kitchen: Kitchen, targets: tuple[str, ...], alive: Callable[[Owner], bool], *, dry_run: bool
+) -> tuple[Swept, ...]:
+    """Remove what dead bakes left. Never touches what belongs to a live one."""
+    return tuple(_sweep_target(kitchen, target, alive, dry_run=dry_run) for target in targets)
+
+
+def _sweep_target(
+    kitchen: Kitchen, target: str, alive: Callable[[Owner], bool], *, dry_run: bool
+) -> Swept:
+    dead = tuple(
+        entry.id
+        for entry in kitchen.catalog.open_machines()
+        if entry.target == target and not alive(entry.owner)
+    )
+    up = kitchen.run("sweep.yml", target, {"bakery_dry_run": dry_run})
+    if not dry_run:
+        for machine_id in dead:
+            kitchen.catalog.close_machine(machine_id)
+    return Swept(target, up["swept"], dead)
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What a prune spares: this many images of each role set and target, and no more than ``max_size`` bytes of layers."""
+
+    last: int
+    max_size: int | None
+
+
+@dataclass(frozen=True)
+class PrunePlan:
+    """What would go and stay on one target. Pure value: printing it is the dry run."""
+
+    target: str
+    images: tuple[ImageRecord, ...]
+    layers: tuple[LayerRecord, ...]
+    keep_images: tuple[str, ...]
+    keep_layers: tuple[str, ...]
+    keep_bases: tuple[str, ...]
+
+
+def plan_prune(kitchen: Kitchen, target: str, wanted_bases: frozenset[str], keep: Keep) -> PrunePlan:
+    """Keep the newest images of every role set with their layers; ``wanted_bases`` are spec digests in use."""
+    images = [one for one in kitchen.catalog.images() if one.target == target]
+    layers = {key: one for (kind, key), one in kitchen.catalog.layers().items() if kind == target}
+    kept = _newest(images, keep.last)
+    if keep.max_size is not None:
+        kept = _within(kept, layers, keep.max_size)
+    used = {key for image in kept for key in image.layers}
+    kept_digests = {str(image.artifact["digest"]) for image in kept}
+    base_digests = {image.base_digest for image in kept}
+    bases = [
+        one
+        for (kind, spec), one in kitchen.catalog.bases().items()
+        if kind == target and (spec in wanted_bases or one.digest in base_digests)
+    ]
+    attempt_layers = {
+        layer for one in kitchen.catalog.attempts() if one.target == target for layer in one.layers
+    }
+    keep_layers = {
+        *(layers[key].id for key in used if key in layers),
+        *(layer for base in bases for layer in base.layer_ids),
+        *attempt_layers,
+    }
+    return PrunePlan(
+        target=target,
+        images=tuple(one for one in images if str(one.artifact["digest"]) not in kept_digests),
+        layers=tuple(one for one in layers.values() if one.id not in keep_layers),
+        keep_images=tuple(sorted(kept_digests)),
+        keep_layers=tuple(sorted(keep_layers)),
+        keep_bases=tuple(sorted(base.digest for base in bases)),
+    )
+
+
+def _newest(images: list[ImageRecord], last: int) -> list[ImageRecord]:
+    by_set: dict[str, list[ImageRecord]] = {}
+    for image in images:
+        by_set.setdefault(image.role_set, []).append(image)
+    return [image for mine in by_set.values() for image in mine[-last:]]
+
+
+def _within(images: list[ImageRecord], layers: Mapping[str, LayerRecord], budget: int) -> list[ImageRecord]:
+    """The newest images whose layers, each counted once, fit into ``budget`` bytes."""
+    kept: list[ImageRecord] = []
+    counted: set[str] = set()
+    used = 0
+    for image in sorted(images, key=lambda one: one.made, reverse=True):
+        new = [key for key in image.layers if key not in counted and key in layers]
+        size = sum(layers[key].size for key in new)
+        if used + size > budget:
+            continue
+        kept.append(image)
+        counted.update(new)
+        used += size
+    return kept
+
+
+def prune(kitchen: Kitchen, plan: PrunePlan, *, dry_run: bool) -> Mapping[str, Any]:
+    """Carry a prune plan out: first the catalog forgets, then the store removes. Returns the target's report."""
+    if not dry_run:
+        kitchen.catalog.forget_images(plan.target, tuple(str(one.artifact["digest"]) for one in plan.images))
+        kitchen.catalog.forget_layers(plan.target, tuple(one.id for one in plan.layers))
+        stale = tuple(
+            record.digest
+            for (kind, _), record in kitchen.catalog.bases().items()
+            if kind == plan.target and record.digest not in plan.keep_bases
+        )
+        kitchen.catalog.forget_bases(plan.target, stale)
+    up = kitchen.run(
+        "prune.yml",
+        plan.target,
+        {
+            "bakery_keep_layers": list(plan.keep_layers),
+            "bakery_keep_images": list(plan.keep_images),
+            "bakery_keep_bases": list(plan.keep_bases),
+            "bakery_dry_run": dry_run,
+        },
+    )
+    report: Mapping[str, Any] = up["pruned"]
+    return report
