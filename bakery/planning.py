@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bakery.errors import InputError
@@ -35,7 +35,11 @@ def layer_key(parent_content: str, recipe: str) -> str:
 
 def plan(project: Project, wanted: tuple[tuple[str, str], ...], world: World) -> Plan:
     """Plan the ``(role set, target)`` pairs in ``wanted``, in that order."""
-    return Plan(sets=tuple(_plan_set(project, project.role_sets[name], target, world) for name, target in wanted))
+    return Plan(
+        sets=tuple(
+            _SetPlanning(project, project.role_sets[name], target, world).plan() for name, target in wanted
+        )
+    )
 
 
 def wanted_sets(
@@ -59,94 +63,143 @@ def wanted_sets(
     return tuple(dict.fromkeys(pairs))
 
 
-def _plan_set(project: Project, role_set: RoleSet, target: str, world: World) -> SetPlan:
-    base = project.bases[role_set.base]
-    spec = base_spec(base)
-    record = world.bases.get((target, spec))
-    nodes = _plan_nodes(project, role_set, target, record, world)
-    checks = _checks_of(role_set, world)
-    checks_digest = fingerprint("checks", [world.check_digests[path] for path in checks])
-    last = nodes[-1].chain if nodes else _root_chain(spec, record)
-    print_of_set = fingerprint("image", FORMAT, target, role_set.name, last, asdict(role_set.image))
-    image, why = _find_image(role_set, target, (print_of_set, checks_digest), world)
-    return SetPlan(
-        role_set=role_set,
-        target=target,
-        base=base,
-        base_spec=spec,
-        base_record=record,
-        nodes=nodes,
-        fingerprint=print_of_set,
-        checks=checks,
-        checks_digest=checks_digest,
-        image=image,
-        why=why,
-    )
+@dataclass(frozen=True)
+class _SetPlanning:
+    """The planning of one role set on one target."""
 
+    project: Project
+    role_set: RoleSet
+    target: str
+    world: World
 
-def _root_chain(spec: str, record: BaseRecord | None) -> str:
-    return fingerprint("root", record.digest if record else spec)
-
-
-def _plan_nodes(
-    project: Project, role_set: RoleSet, target: str, record: BaseRecord | None, world: World
-) -> tuple[LayerNode, ...]:
-    chain = _root_chain(base_spec(project.bases[role_set.base]), record)
-    content = record.digest if record else None
-    parent: str | None = None
-    nodes: list[LayerNode] = []
-    for use in role_set.roles:
-        inputs = recipe_inputs(project, use, record, world)
-        recipe = fingerprint("recipe", {name: part for name, part in inputs.items() if name != "files"})
-        chain = fingerprint("chain", target, chain, recipe)
-        key = layer_key(content, recipe) if content else None
-        cached = world.layers.get((target, key)) if key else None
-        nodes.append(
-            LayerNode(
-                chain=chain,
-                parent=parent,
-                use=use,
-                source=world.roles[use.name],
-                recipe=recipe,
-                inputs=inputs,
-                key=key,
-                cached=cached,
-                why=_why(use, inputs, cached, key, target, world),
-            )
+    def plan(self) -> SetPlan:
+        spec = base_spec(self.base)
+        nodes = self._nodes()
+        checks = self._checks()
+        checks_digest = fingerprint("checks", [self.world.check_digests[path] for path in checks])
+        last = nodes[-1].chain if nodes else self._root_chain()
+        identity = fingerprint(
+            "image", FORMAT, self.target, self.role_set.name, last, asdict(self.role_set.image)
         )
-        content = content_after(content, cached) if content and cached else None
-        parent = chain
-    return tuple(nodes)
+        image, why = self._find_image(identity, checks_digest)
+        return SetPlan(
+            role_set=self.role_set,
+            target=self.target,
+            base=self.base,
+            base_spec=spec,
+            base_record=self.base_record,
+            nodes=nodes,
+            fingerprint=identity,
+            checks=checks,
+            checks_digest=checks_digest,
+            image=image,
+            why=why,
+        )
 
+    @property
+    def base(self) -> BaseSpec:
+        return self.project.bases[self.role_set.base]
 
-def recipe_inputs(
-    project: Project, use: RoleUse, record: BaseRecord | None, world: World
-) -> dict[str, Any]:
-    """The named parts of a layer's key, except its parent; ``files`` repeats ``trees`` in detail to explain changes."""
-    sources = _closure(use.name, world.roles)
-    names: frozenset[str] = frozenset().union(*(source.names for source in sources))
-    dynamic = next((source.dynamic for source in sources if source.dynamic), None)
-    variables = visible_variables(use, names, dynamic, world.vars_files)
-    return {
-        "format": FORMAT,
-        "architecture": record.architecture if record else world.toolchain.architecture,
-        "role": use.name,
-        "trees": {source.name: source.digest for source in sources},
-        "files": {
-            f"{source.name}/{path}": digest for source in sources for path, digest in source.files.items()
-        },
-        "variables": {name: _value_digest(value, world.secret) for name, value in sorted(variables.items())},
-        "inputs": {str(path): world.input_digests[str(path)] for path in use.inputs},
-        "ansible_core": world.toolchain.ansible_core,
-        "collections": world.toolchain.collections,
-        "packages": _package_window(project, world),
-    }
+    @property
+    def base_record(self) -> BaseRecord | None:
+        return self.world.bases.get((self.target, base_spec(self.base)))
 
+    def _root_chain(self) -> str:
+        record = self.base_record
+        return fingerprint("root", record.digest if record else base_spec(self.base))
 
-def _package_window(project: Project, world: World) -> int | None:
-    if project.freshness_s is None:
-        return None
-    return int(world.now.timestamp()) // project.freshness_s
+    def _nodes(self) -> tuple[LayerNode, ...]:
+        record = self.base_record
+        chain, content = self._root_chain(), record.digest if record else None
+        parent: str | None = None
+        nodes: list[LayerNode] = []
+        for use in self.role_set.roles:
+            inputs = self._inputs(use)
+            recipe = fingerprint("recipe", {name: part for name, part in inputs.items() if name != "files"})
+            chain = fingerprint("chain", self.target, chain, recipe)
+            key = layer_key(content, recipe) if content else None
+            cached = self.world.layers.get((self.target, key)) if key else None
+            nodes.append(
+                LayerNode(
+                    chain=chain,
+                    parent=parent,
+                    use=use,
+                    source=self.world.roles[use.name],
+                    recipe=recipe,
+                    inputs=inputs,
+                    key=key,
+                    cached=cached,
+                    why=f"baked {cached.made}" if cached else self._why(inputs, key),
+                )
+            )
+            content = content_after(content, cached) if content and cached else None
+            parent = chain
+        return tuple(nodes)
+
+    def _inputs(self, use: RoleUse) -> dict[str, Any]:
+        """The named parts of a layer's key, except its parent.
+
+        ``files`` repeats ``trees`` in detail, to explain changes, and is not part of the key.
+        """
+        world = self.world
+        sources = _closure(use.name, world.roles)
+        names: frozenset[str] = frozenset().union(*(source.names for source in sources))
+        dynamic = next((source.dynamic for source in sources if source.dynamic), None)
+        variables = visible_variables(use, names, dynamic, world.vars_files)
+        record = self.base_record
+        return {
+            "format": FORMAT,
+            "architecture": record.architecture if record else world.toolchain.architecture,
+            "role": use.name,
+            "trees": {source.name: source.digest for source in sources},
+            "files": {
+                f"{source.name}/{path}": digest for source in sources for path, digest in source.files.items()
+            },
+            "variables": {
+                name: _value_digest(value, world.secret) for name, value in sorted(variables.items())
+            },
+            "inputs": {str(path): world.input_digests[str(path)] for path in use.inputs},
+            "ansible_core": world.toolchain.ansible_core,
+            "collections": world.toolchain.collections,
+            "packages": self._package_window(),
+        }
+
+    def _package_window(self) -> int | None:
+        """The freshness window that now lies in: a layer is not reused in a later one."""
+        if self.project.freshness_s is None:
+            return None
+        return int(self.world.now.timestamp()) // self.project.freshness_s
+
+    def _checks(self) -> tuple[str, ...]:
+        of_roles = (self.world.roles[use.name].checks for use in self.role_set.roles)
+        paths = [str(path) for path in (*of_roles, *self.role_set.checks) if path]
+        return tuple(dict.fromkeys(paths))
+
+    def _find_image(self, identity: str, checks_digest: str) -> tuple[ImageRecord | None, str]:
+        name = self.role_set.name
+        mine = [one for one in self.world.images if one.role_set == name and one.target == self.target]
+        same = [one for one in mine if one.fingerprint == identity]
+        for record in reversed(same):
+            if record.checks_digest == checks_digest:
+                return record, f"verified {record.made}"
+        if same:
+            return None, "the checks changed"
+        return None, "the recipe changed" if mine else "never baked"
+
+    def _why(self, inputs: Mapping[str, Any], key: str | None) -> str:
+        mine = [
+            one
+            for (target, _), one in self.world.layers.items()
+            if target == self.target and one.role == inputs["role"]
+        ]
+        if not mine:
+            return "never baked"
+        newest_first = sorted(mine, key=lambda one: one.made, reverse=True)
+        nearest = min(newest_first, key=lambda one: len(differences(one.inputs, inputs)))
+        changes = differences(nearest.inputs, inputs)
+        if changes:
+            return ", ".join(changes)
+        return "what is below it changed" if key else "reused if what is below it comes out the same"
 
 
 def _closure(name: str, roles: Mapping[str, RoleSource]) -> tuple[RoleSource, ...]:
@@ -176,46 +229,6 @@ def _has_vault(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(_has_vault(part) for part in value)
     return False
-
-
-def _checks_of(role_set: RoleSet, world: World) -> tuple[str, ...]:
-    paths = [str(world.roles[use.name].checks) for use in role_set.roles if world.roles[use.name].checks]
-    paths.extend(str(path) for path in role_set.checks)
-    return tuple(dict.fromkeys(paths))
-
-
-def _find_image(
-    role_set: RoleSet, target: str, identity: tuple[str, str], world: World
-) -> tuple[ImageRecord | None, str]:
-    mine = [one for one in world.images if one.role_set == role_set.name and one.target == target]
-    for record in reversed(mine):
-        if (record.fingerprint, record.checks_digest) == identity:
-            return record, f"verified {record.made}"
-    for record in reversed(mine):
-        if record.fingerprint == identity[0]:
-            return None, "the checks changed"
-    return None, "the recipe changed" if mine else "never baked"
-
-
-def _why(
-    use: RoleUse,
-    inputs: Mapping[str, Any],
-    cached: LayerRecord | None,
-    key: str | None,
-    target: str,
-    world: World,
-) -> str:
-    if cached:
-        return f"baked {cached.made}"
-    before = [one for (kind, _), one in world.layers.items() if kind == target and one.role == use.name]
-    if not before:
-        return "never baked"
-    newest_first = sorted(before, key=lambda one: one.made, reverse=True)
-    nearest = min(newest_first, key=lambda one: len(differences(one.inputs, inputs)))
-    changes = differences(nearest.inputs, inputs)
-    if changes:
-        return ", ".join(changes)
-    return "what is below it changed" if key else "reused if what is below it comes out the same"
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:

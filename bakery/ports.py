@@ -44,7 +44,9 @@ class Locks(Protocol):
     """Mutual exclusion between processes and threads; released by the kernel when the holder dies."""
 
     def hold(self, name: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
-        """Hold ``name``; ``on_wait`` is called once if somebody else has it. Raises InterruptedBake when cancelled."""
+        """Hold ``name``; ``on_wait`` is called once if somebody else has it. Raises InterruptedBake when
+        cancelled.
+        """
         ...
 
 

@@ -37,7 +37,9 @@ def ignore_events(_: Event) -> None:
 
 
 @contextmanager
-def open_kitchen(session: Session, watch: Watch = ignore_events, project: Project | None = None) -> Iterator[Kitchen]:
+def open_kitchen(
+    session: Session, watch: Watch = ignore_events, project: Project | None = None
+) -> Iterator[Kitchen]:
     """The doors for one invocation, with signals handled while it lasts."""
     with SignalCancel() as cancel:
         yield Kitchen(
@@ -97,7 +99,9 @@ class Planner:
         return plan(self.project, self.wanted, read_world(self.project, self.kitchen))
 
 
-def planner(project: Project, kitchen: Kitchen, names: tuple[str, ...], targets: tuple[str, ...] = ()) -> Planner:
+def planner(
+    project: Project, kitchen: Kitchen, names: tuple[str, ...], *, targets: tuple[str, ...] = ()
+) -> Planner:
     """A planner for ``names`` (all role sets if empty) on ``targets`` (all of each set if empty)."""
     for name in names:
         if name not in project.role_sets:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bakery.errors import BakeryError
 from bakery.flows.bases import ensure_base
 from bakery.flows.images import ImageJob, UnverifiedImage, make_image, record_image
 from bakery.flows.kitchen import Kitchen, LayerCorrupt
-from bakery.flows.layers import LayerJob, LayerOutcome, obtain_layer
-from bakery.flows.reproduction import compare_layers
-from bakery.model.plan import LayerNode, Plan, SetPlan
-from bakery.model.progress import LayerReady, Note, SetStage, SetTask, Stage
+from bakery.flows.layers import LayerOutcome, OnFailure
+from bakery.flows.trie import Ground, Obtained, Trie, watch_tasks
+from bakery.model.plan import Plan, SetPlan
+from bakery.model.progress import LayerReady, Note, SetStage, Stage
 from bakery.model.project import Project
-from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
-from bakery.model.result import BakeResult, Irreproducible, LayerResult, OnError, Status
-from bakery.model.run import TaskEnded, TaskStarted
-from bakery.planning import content_after
-from bakery.ports import TaskWatch
+from bakery.model.records import ImageRecord
+from bakery.model.result import BakeResult, LayerResult, Status
 
 # How often a bake starts over because the store lost a layer that the catalog knew.
 _REPAIRS = 3
@@ -38,23 +34,21 @@ class BakeRequest:
     jobs: int
     rebake: bool
     keep: bool
-    on_failure: Callable[[BakeryError], OnError]
+    on_failure: OnFailure
 
 
 def bake(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
     """Bake every role set of the plan. A failed one is a result with an error, not an exception."""
-    plan = request.plan
-    if plan.unchanged and not request.rebake:
-        return tuple(_unchanged(one, kitchen) for one in plan.sets)
+    if request.plan.unchanged and not request.rebake:
+        return tuple(_unchanged(kitchen, one, one.image) for one in request.plan.sets if one.image)
     failed = _make_bases(request, kitchen)
-    plan = request.replan() if failed is not None else plan
-    shared = _SharedLayers(request, kitchen)
+    if failed is not None:
+        request = replace(request, plan=request.replan())
+    oven = _Oven(request, kitchen)
     with ThreadPoolExecutor(max_workers=max(1, request.jobs), thread_name_prefix="bake") as pool:
-        futures = [
-            pool.submit(_bake_set, request, shared, kitchen, one, (failed or {}).get(_base_of(one)))
-            for one in plan.sets
-        ]
-        return tuple(future.result() for future in futures)
+        return tuple(
+            pool.map(lambda one: oven.bake(one, (failed or {}).get(_base_of(one))), request.plan.sets)
+        )
 
 
 def _base_of(one: SetPlan) -> tuple[str, str]:
@@ -70,8 +64,7 @@ def _make_bases(request: BakeRequest, kitchen: Kitchen) -> dict[tuple[str, str],
     for key, one in missing.items():
         for user in request.plan.sets:
             if _base_of(user) == key:
-                total = len(user.nodes)
-                kitchen.watch(SetStage(user.role_set.name, user.target, Stage.BASE, None, 0, total))
+                _enter(kitchen, user, Stage.BASE)
         try:
             ensure_base(kitchen, one.target, one.base)
         except BakeryError as error:
@@ -79,93 +72,141 @@ def _make_bases(request: BakeRequest, kitchen: Kitchen) -> dict[tuple[str, str],
     return failed
 
 
-def _bake_set(
-    request: BakeRequest,
-    shared: _SharedLayers,
-    kitchen: Kitchen,
-    plan: SetPlan,
-    base_error: BakeryError | None,
-) -> BakeResult:
-    started = time.monotonic()
-    done: list[LayerResult] = []
-    try:
-        if base_error:
-            raise base_error
-        return _bake_repairing(request, shared, kitchen, plan, done)
-    except BakeryError as error:
-        checks = error.checks if isinstance(error, UnverifiedImage) else None
-        artifact = error.artifact if isinstance(error, UnverifiedImage) else None
+def _enter(kitchen: Kitchen, plan: SetPlan, stage: Stage, *, role: str | None = None, done: int = 0) -> None:
+    kitchen.watch(SetStage(plan.role_set.name, plan.target, stage, role, done, len(plan.nodes)))
+
+
+@dataclass
+class _Tray:
+    """What one role set has come to so far; read also when it fails."""
+
+    plan: SetPlan
+    started: float = field(default_factory=time.monotonic)
+    obtained: list[Obtained] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def layers(self) -> tuple[LayerResult, ...]:
+        return tuple(_layer_result(one.outcome) for one in self.obtained)
+
+
+class _Oven:
+    """Bakes the role sets of one request; its methods may run in several threads."""
+
+    def __init__(self, request: BakeRequest, kitchen: Kitchen) -> None:
+        self._request = request
+        self._kitchen = kitchen
+        self._trie = self._new_trie()
+
+    def _new_trie(self) -> Trie:
+        request = self._request
+        return Trie(
+            self._kitchen,
+            request.project,
+            request.plan,
+            rebake=request.rebake,
+            on_failure=request.on_failure,
+        )
+
+    def bake(self, plan: SetPlan, base_error: BakeryError | None) -> BakeResult:
+        tray = _Tray(plan)
+        try:
+            if base_error:
+                raise base_error
+            return self._bake_repairing(tray)
+        except BakeryError as error:
+            return _failed(tray, error)
+
+    def _bake_repairing(self, tray: _Tray) -> BakeResult:
+        """Bake; where the store lost or spoilt a layer that the catalog knew, forget it and bake it again."""
+        trie = self._trie
+        for _ in range(_REPAIRS):
+            try:
+                return self._bake_locked(tray, trie)
+            except LayerCorrupt as trouble:
+                name = tray.plan.role_set.name
+                self._kitchen.watch(Note(name, f"{trouble.message}: making it again"))
+                tray.plan = self._forget_corrupt(tray.plan, trouble.layer_id)
+                tray.obtained.clear()
+                trie = self._new_trie()
+        return self._bake_locked(tray, trie)
+
+    def _forget_corrupt(self, plan: SetPlan, layer_id: str) -> SetPlan:
+        if plan.base_record and layer_id in plan.base_record.layer_ids:
+            self._kitchen.catalog.forget_bases(plan.target, (plan.base_record.digest,))
+            ensure_base(self._kitchen, plan.target, plan.base, refresh=True)
+        self._kitchen.catalog.forget_layers(plan.target, (layer_id,))
+        same = (plan.role_set.name, plan.target)
+        return next(one for one in self._request.replan().sets if (one.role_set.name, one.target) == same)
+
+    def _bake_locked(self, tray: _Tray, trie: Trie) -> BakeResult:
+        plan, kitchen = tray.plan, self._kitchen
+        name = plan.role_set.name
+
+        def say_waiting() -> None:
+            kitchen.watch(Note(name, f"'{name}' is being baked by another bake: waiting for it"))
+
+        with kitchen.locks.hold(f"set-{plan.target}-{plan.fingerprint}", say_waiting):
+            record = None if self._request.rebake else _find_recorded(kitchen, plan)
+            if record:
+                return _unchanged(kitchen, plan, record)
+            self._obtain_layers(tray, trie)
+            return self._finish(tray)
+
+    def _obtain_layers(self, tray: _Tray, trie: Trie) -> None:
+        plan = tray.plan
+        assert plan.base_record is not None, "bases are made before role sets"
+        ground = Ground.of(plan.base_record)
+        for number, node in enumerate(plan.nodes):
+            _enter(self._kitchen, plan, Stage.ROLE, role=node.use.name, done=number)
+            obtained = trie.obtain(plan, node, ground)
+            outcome = obtained.outcome
+            tray.obtained.append(obtained)
+            ground = ground.with_layer(outcome)
+            self._kitchen.watch(
+                LayerReady(
+                    role_set=plan.role_set.name,
+                    target=plan.target,
+                    role=node.use.name,
+                    cached=outcome.cached,
+                    seconds=outcome.record.seconds,
+                    size=outcome.record.size,
+                )
+            )
+
+    def _finish(self, tray: _Tray) -> BakeResult:
+        plan, base = tray.plan, tray.plan.base_record
+        assert base is not None, "bases are made before role sets"
+        _enter(self._kitchen, plan, Stage.CAPTURE, done=len(plan.nodes))
+        layers = tuple(one.outcome.record for one in tray.obtained)
+        job = ImageJob(self._request.project, plan, base, layers, keep=self._request.keep)
+        up = make_image(self._kitchen, job, watch_tasks(self._kitchen, plan))
+        record = record_image(self._kitchen, job, up, seconds=tray.seconds)
+        _enter(self._kitchen, plan, Stage.DONE, done=len(plan.nodes))
         return BakeResult(
-            role_set=plan.role_set.name,
-            target=plan.target,
-            status=Status.FAILED,
-            fingerprint=plan.fingerprint,
-            artifact=artifact,
-            layers=tuple(done),
-            checks=checks,
-            seconds=time.monotonic() - started,
-            error=error,
+            role_set=record.role_set,
+            target=record.target,
+            status=Status.BAKED,
+            fingerprint=record.fingerprint,
+            artifact=record.artifact,
+            layers=tray.layers,
+            checks=record.checks,
+            seconds=tray.seconds,
+            names=record.names,
+            irreproducible=tuple(one for obtained in tray.obtained for one in obtained.different),
+            machine=_machine(up) if self._request.keep else None,
         )
 
 
-def _bake_repairing(
-    request: BakeRequest, shared: _SharedLayers, kitchen: Kitchen, plan: SetPlan, done: list[LayerResult]
-) -> BakeResult:
-    """Bake; where the store lost or spoilt a layer that the catalog knew, forget it and bake it again."""
-    for _ in range(_REPAIRS):
-        try:
-            return _bake_one(request, shared, kitchen, plan, done)
-        except LayerCorrupt as trouble:
-            name = plan.role_set.name
-            kitchen.watch(Note(name, f"{trouble.message}: baking it again"))
-            plan = _forget_corrupt(request, kitchen, plan, trouble.layer_id)
-            shared = _SharedLayers(request, kitchen)
-            done.clear()
-    return _bake_one(request, shared, kitchen, plan, done)
+def _machine(up: Mapping[str, object]) -> Mapping[str, object] | None:
+    machine = up.get("machine")
+    return machine if isinstance(machine, Mapping) else None
 
 
-def _forget_corrupt(request: BakeRequest, kitchen: Kitchen, plan: SetPlan, layer_id: str) -> SetPlan:
-    if plan.base_record and layer_id in plan.base_record.layer_ids:
-        kitchen.catalog.forget_bases(plan.target, (plan.base_record.digest,))
-        ensure_base(kitchen, plan.target, plan.base, refresh=True)
-    kitchen.catalog.forget_layers(plan.target, (layer_id,))
-    same = [one for one in request.replan().sets if (one.role_set.name, one.target) == (plan.role_set.name, plan.target)]
-    return same[0]
-
-
-def _bake_one(
-    request: BakeRequest, shared: _SharedLayers, kitchen: Kitchen, plan: SetPlan, done: list[LayerResult]
-) -> BakeResult:
-    started = time.monotonic()
-    name = plan.role_set.name
-
-    def say_waiting() -> None:
-        kitchen.watch(Note(name, f"'{name}' is being baked by another bake: waiting for it"))
-
-    with kitchen.locks.hold(f"set-{plan.target}-{plan.fingerprint}", say_waiting):
-        if not request.rebake and (record := _recorded(kitchen, plan)) is not None:
-            return _unchanged(replace(plan, image=record), kitchen)
-        base = plan.base_record
-        assert base is not None, "bases are made before role sets"
-        layers, irreproducible = _bake_layers(shared, kitchen, plan, base, done)
-        up, record = _bake_image(request, kitchen, plan, base, layers, time.monotonic() - started)
-    kitchen.watch(SetStage(name, plan.target, Stage.DONE, None, len(layers), len(layers)))
-    return BakeResult(
-        role_set=name,
-        target=plan.target,
-        status=Status.BAKED,
-        fingerprint=plan.fingerprint,
-        artifact=record.artifact,
-        layers=tuple(done),
-        checks=record.checks,
-        seconds=time.monotonic() - started,
-        names=record.names,
-        irreproducible=irreproducible,
-        machine=up.get("machine") if request.keep else None,
-    )
-
-
-def _recorded(kitchen: Kitchen, plan: SetPlan) -> ImageRecord | None:
+def _find_recorded(kitchen: Kitchen, plan: SetPlan) -> ImageRecord | None:
     for record in reversed(kitchen.catalog.images()):
         same = record.role_set == plan.role_set.name and record.target == plan.target
         if same and (record.fingerprint, record.checks_digest) == (plan.fingerprint, plan.checks_digest):
@@ -176,29 +217,6 @@ def _recorded(kitchen: Kitchen, plan: SetPlan) -> ImageRecord | None:
 def artifact_exists(record: ImageRecord) -> bool:
     """Whether every file that the target named as evidence of the artifact is still there."""
     return all(Path(path).exists() for path in record.artifact.get("paths", ()))
-
-
-def _bake_layers(
-    shared: _SharedLayers, kitchen: Kitchen, plan: SetPlan, base: BaseRecord, done: list[LayerResult]
-) -> tuple[tuple[LayerRecord, ...], tuple[Irreproducible, ...]]:
-    records: list[LayerRecord] = []
-    different: list[Irreproducible] = []
-    parents, content = base.layer_ids, base.digest
-    for number, node in enumerate(plan.nodes):
-        role, total = node.use.name, len(plan.nodes)
-        kitchen.watch(SetStage(plan.role_set.name, plan.target, Stage.ROLE, role, number, total))
-        outcome, found = shared.obtain(plan, node, base, parents, content)
-        record = outcome.record
-        kitchen.watch(
-            LayerReady(
-                plan.role_set.name, plan.target, role, outcome.cached, record.seconds, record.size
-            )
-        )
-        records.append(record)
-        different.extend(found)
-        done.append(_layer_result(outcome))
-        parents, content = (*parents, record.id), content_after(content, record)
-    return tuple(records), tuple(different)
 
 
 def _layer_result(outcome: LayerOutcome) -> LayerResult:
@@ -215,96 +233,25 @@ def _layer_result(outcome: LayerOutcome) -> LayerResult:
     )
 
 
-def _bake_image(
-    request: BakeRequest,
-    kitchen: Kitchen,
-    plan: SetPlan,
-    base: BaseRecord,
-    layers: tuple[LayerRecord, ...],
-    seconds: float,
-) -> tuple[dict[str, object], ImageRecord]:
-    name, total = plan.role_set.name, len(layers)
-    kitchen.watch(SetStage(name, plan.target, Stage.CAPTURE, None, total, total))
-    job = ImageJob(request.project, plan, base, layers, request.keep)
-    started = time.monotonic()
-    up = make_image(kitchen, job, task_watch(kitchen, (plan,)))
-    record = record_image(kitchen, job, up, seconds + time.monotonic() - started)
-    return dict(up), record
+def _failed(tray: _Tray, error: BakeryError) -> BakeResult:
+    unverified = error if isinstance(error, UnverifiedImage) else None
+    return BakeResult(
+        role_set=tray.plan.role_set.name,
+        target=tray.plan.target,
+        status=Status.FAILED,
+        fingerprint=tray.plan.fingerprint,
+        artifact=unverified.artifact if unverified else None,
+        layers=tray.layers,
+        checks=unverified.checks if unverified else None,
+        seconds=tray.seconds,
+        error=error,
+    )
 
 
-def task_watch(kitchen: Kitchen, plans: tuple[SetPlan, ...]) -> TaskWatch:
-    """Passes the tasks of a run on to the watcher, once for every role set that waits for it."""
-
-    def watch(task: TaskStarted | TaskEnded) -> None:
-        for plan in plans:
-            kitchen.watch(SetTask(plan.role_set.name, plan.target, task))
-
-    return watch
-
-
-class _SharedLayers:
-    """Each node of the trie is obtained once in this bake, by whichever role set comes first."""
-
-    def __init__(self, request: BakeRequest, kitchen: Kitchen) -> None:
-        self._request = request
-        self._kitchen = kitchen
-        self._guard = threading.Lock()
-        self._nodes: dict[str, Future[tuple[LayerOutcome, tuple[Irreproducible, ...]]]] = {}
-
-    def obtain(
-        self, plan: SetPlan, node: LayerNode, base: BaseRecord, parents: tuple[str, ...], content: str
-    ) -> tuple[LayerOutcome, tuple[Irreproducible, ...]]:
-        """The node's layer; a role set that finds another one at work on it waits for the result."""
-        with self._guard:
-            future = self._nodes.get(node.chain)
-            mine = future is None
-            if future is None:
-                future = self._nodes[node.chain] = Future()
-        if not mine:
-            outcome, _ = future.result()
-            return replace(outcome, cached=True), ()
-        try:
-            made = self._make(plan, node, base, parents, content)
-        except BaseException as error:
-            future.set_exception(error)
-            raise
-        future.set_result(made)
-        return made
-
-    def _make(
-        self, plan: SetPlan, node: LayerNode, base: BaseRecord, parents: tuple[str, ...], content: str
-    ) -> tuple[LayerOutcome, tuple[Irreproducible, ...]]:
-        job = LayerJob(
-            project=self._request.project,
-            node=node,
-            target=plan.target,
-            role_set=plan.role_set.name,
-            base=base,
-            parents=parents,
-            content=content,
-            compression=plan.role_set.image.compression,
-            fresh=self._request.rebake,
-            on_failure=self._request.on_failure,
-        )
-        sharing = tuple(
-            one
-            for one in self._request.plan.sets
-            if one.target == plan.target and any(other.chain == node.chain for other in one.nodes)
-        )
-        outcome = obtain_layer(self._kitchen, job, task_watch(self._kitchen, sharing or (plan,)))
-        different = (
-            compare_layers(self._kitchen, node.cached, outcome.record) if self._request.rebake else ()
-        )
-        return outcome, different
-
-
-def _unchanged(plan: SetPlan, kitchen: Kitchen) -> BakeResult:
-    record = plan.image
-    assert record is not None
-    known = kitchen.catalog.layers() if record.layers else {}
+def _unchanged(kitchen: Kitchen, plan: SetPlan, record: ImageRecord) -> BakeResult:
+    known = kitchen.catalog.layers()
     layers = [known[plan.target, key] for key in record.layers if (plan.target, key) in known]
-    total = len(plan.nodes)
-    kitchen.watch(SetStage(record.role_set, record.target, Stage.DONE, None, total, total))
+    _enter(kitchen, plan, Stage.DONE, done=len(plan.nodes))
     return BakeResult(
         role_set=record.role_set,
         target=record.target,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bakery.flows.kitchen import Kitchen, now_text
 from bakery.model.progress import Note
 from bakery.model.project import BaseSpec
@@ -10,7 +13,7 @@ from bakery.planning import base_spec
 
 
 def ensure_base(kitchen: Kitchen, target: str, base: BaseSpec, *, refresh: bool = False) -> BaseRecord:
-    """The record of ``base`` on ``target``, making the base if it is not there (or anyway, with ``refresh``)."""
+    """The record of ``base`` on ``target``; it is made if it is not there, or anyway with ``refresh``."""
     spec = base_spec(base)
     before = kitchen.catalog.bases().get((target, spec))
     if before and not refresh:
@@ -29,7 +32,7 @@ def ensure_base(kitchen: Kitchen, target: str, base: BaseSpec, *, refresh: bool 
                 "bakery_base_refresh": refresh or before is None,
             },
         )
-        record = _record(target, base, spec, up["base"])
+        record = _record(target, base, up["base"])
         kitchen.catalog.add_base(record)
         return record
 
@@ -38,20 +41,17 @@ def _say_waiting(kitchen: Kitchen, base: BaseSpec) -> None:
     kitchen.watch(Note(None, f"base '{base.name}' is being made by another bake: waiting for it"))
 
 
-def _record(target: str, base: BaseSpec, spec: str, made: dict[str, object]) -> BaseRecord:
-    layers = made["layers"]
-    config = made["config"]
-    assert isinstance(layers, list) and isinstance(config, dict)
+def _record(target: str, base: BaseSpec, made: Mapping[str, Any]) -> BaseRecord:
     return BaseRecord(
         target=target,
         name=base.name,
-        spec=spec,
+        spec=base_spec(base),
         digest=str(made["digest"]),
-        epoch=int(str(made["epoch"])),
+        epoch=int(made["epoch"]),
         architecture=str(made["architecture"]),
         systemd=bool(made["systemd"]),
-        layers=tuple(layers),
-        config=config,
+        layers=tuple(made["layers"]),
+        config=made["config"],
         resolved=str(made["resolved"]),
         made=now_text(),
     )

@@ -17,8 +17,8 @@ def load_image(kitchen: Kitchen, image: ImageRecord) -> Mapping[str, Any]:
     return loaded
 
 
-def export_image(kitchen: Kitchen, image: ImageRecord, file: Path, archive: str) -> Mapping[str, Any]:
-    """Write the image to ``file`` in the archive format named; returns the target's report (path, bytes, digest)."""
+def export_image(kitchen: Kitchen, image: ImageRecord, file: Path, *, archive: str) -> Mapping[str, Any]:
+    """Write the image to ``file``; returns the target's report (path, bytes, digest)."""
     variables = {**_naming(image), "bakery_export": {"path": str(file.resolve()), "format": archive}}
     up = kitchen.run("export.yml", image.target, variables)
     exported: Mapping[str, Any] = up["exported"]

@@ -26,11 +26,11 @@ class ImageJob:
     base: BaseRecord
     layers: tuple[LayerRecord, ...]
     keep: bool
-    seconds_before: float
 
 
-def image_variables(kitchen: Kitchen, project: Project, plan: SetPlan, base: BaseRecord) -> dict[str, Any]:
-    """What the capture, boot, verify and point steps are told, except the layers."""
+def image_variables(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
+    """What the capture, boot, verify and point steps are told, except the machine."""
+    plan, base = job.plan, job.base
     name = plan.role_set.name
     return {
         "bakery_image": {
@@ -44,13 +44,16 @@ def image_variables(kitchen: Kitchen, project: Project, plan: SetPlan, base: Bas
             "architecture": base.architecture,
             "systemd": base.systemd,
             "compression": plan.role_set.image.compression,
-            "annotations": _annotations(project, plan),
+            "annotations": _annotations(job.project, plan),
+            "history": history(job.layers),
         },
         "bakery_checks": list(plan.checks),
         "bakery_report": str(report_path(kitchen, plan)),
         "bakery_verify_fails": False,
         "bakery_names": [f"{name}:latest", f"{name}:{plan.fingerprint[:SHORT]}"],
-        "bakery_project_root": str(project.root),
+        "bakery_project_root": str(job.project.root),
+        "bakery_layers": [*base.layer_ids, *(layer.id for layer in job.layers)],
+        "bakery_keep_machine": job.keep,
     }
 
 
@@ -84,13 +87,13 @@ def history(layers: tuple[LayerRecord, ...]) -> list[dict[str, str]]:
 
 
 def make_image(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str, Any]:
-    """Capture, boot, verify and (if the checks passed) name the image in one run; returns what it handed up."""
-    variables = image_variables(kitchen, job.project, job.plan, job.base)
-    variables["bakery_layers"] = [*job.base.layer_ids, *(layer.id for layer in job.layers)]
-    variables["bakery_image"]["history"] = history(job.layers)
-    with minded_machine(kitchen, job.plan.target, "verify", job.plan.role_set.name) as machine:
-        variables["bakery_machine_id"] = machine.id
-        variables["bakery_keep_machine"] = job.keep
+    """Capture, boot, verify and (if the checks passed) name the image in one run; returns what it handed
+    up.
+    """
+    with minded_machine(
+        kitchen, job.plan.target, purpose="verify", role_set=job.plan.role_set.name
+    ) as machine:
+        variables = {**image_variables(kitchen, job), "bakery_machine_id": machine.id}
         up = kitchen.run("image.yml", job.plan.target, variables, watch=watch)
         if job.keep:
             machine.leave_running()
@@ -99,11 +102,11 @@ def make_image(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
     return up
 
 
-def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], seconds: float) -> ImageRecord:
+def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], *, seconds: float) -> ImageRecord:
     """Record a verified image. Failed checks mean: no record, but an attempt that can be looked into."""
     checks = checks_of(up)
     if checks.failed or not checks.passed:
-        raise _refuse(kitchen, job, up, checks)
+        raise _refuse(kitchen, job, up["artifact"], checks=checks)
     plan = job.plan
     record = ImageRecord(
         role_set=plan.role_set.name,
@@ -147,7 +150,9 @@ class UnverifiedImage(ChecksError):
         super().__init__(message, hint=hint)
 
 
-def _refuse(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], checks: CheckReport) -> BakeryError:
+def _refuse(
+    kitchen: Kitchen, job: ImageJob, artifact: Mapping[str, Any], *, checks: CheckReport
+) -> BakeryError:
     name = job.plan.role_set.name
     if checks.failed:
         first = checks.failures[0] if checks.failures else {"check": "?", "message": ""}
@@ -169,10 +174,9 @@ def _refuse(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], checks: Chec
             epoch=job.base.epoch,
             base_digest=job.base.digest,
             kept=None,
-            artifact=up["artifact"],
+            artifact=artifact,
             message=message,
             made=now_text(),
         )
     )
-    return UnverifiedImage(message, checks=checks, artifact=up["artifact"], hint=hint)
-
+    return UnverifiedImage(message, checks=checks, artifact=artifact, hint=hint)

@@ -53,6 +53,7 @@ def _chain(kitchen: Kitchen, image: ImageRecord) -> list[str]:
     view = view_image(kitchen, image)
     if len(view.layers) != len(image.layers):
         raise InputError(
-            f"some layers of '{image.role_set}' were pruned", hint=f"bake it again: bakery bake {image.role_set}"
+            f"some layers of '{image.role_set}' were pruned",
+            hint=f"bake it again: bakery bake {image.role_set}",
         )
     return [*image.inputs.get("base_layers", ()), *(layer.id for layer in view.layers)]

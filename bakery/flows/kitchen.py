@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Kitchen:
     ansible: Ansible
     cancel: Cancel
     watch: Watch
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
     def run(
         self,
@@ -119,11 +119,11 @@ def new_machine_id() -> str:
 
 
 @contextmanager
-def minded_machine(kitchen: Kitchen, target: str, purpose: str, role_set: str) -> Iterator[Minder]:
+def minded_machine(kitchen: Kitchen, target: str, *, purpose: str, role_set: str) -> Iterator[Minder]:
     """Journal a machine before its first use and make sure that it is gone afterwards.
 
-    The steps discard their machine themselves when all goes well and then call ``gone()``; whatever else happens, an
-    exception or a request to stop, the discard step runs here.
+    The steps discard their machine themselves when all goes well and then call ``gone()``; whatever else
+    happens, an exception or a request to stop, the discard step runs here.
     """
     entry = MachineEntry(
         id=new_machine_id(),

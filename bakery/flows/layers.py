@@ -18,12 +18,15 @@ from bakery.model.run import Provision
 from bakery.planning import layer_key
 from bakery.ports import TaskWatch
 
+OnFailure = Callable[[BakeryError], OnError]
+
 
 @dataclass(frozen=True)
 class LayerJob:
     """Everything a node's bake depends on; ``parents`` are layer ids, base first, ``content`` their digest.
 
-    ``fresh`` bakes although a layer with the key exists. ``on_failure`` decides what stays of a failed machine.
+    ``fresh`` bakes although a layer with the key exists. ``on_failure`` decides what stays of a failed
+    machine.
     """
 
     project: Project
@@ -35,7 +38,7 @@ class LayerJob:
     content: str
     compression: str
     fresh: bool
-    on_failure: Callable[[BakeryError], OnError]
+    on_failure: OnFailure
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def obtain_layer(kitchen: Kitchen, job: LayerJob, watch: TaskWatch) -> LayerOutc
     with kitchen.locks.hold(f"layer-{job.node.chain}", lambda: _say_waiting(kitchen, job)):
         if (found := _find(kitchen, job, key)) is not None:
             return found
-        return _bake(kitchen, job, key, watch)
+        return _bake(kitchen, job, key=key, watch=watch)
 
 
 def _find(kitchen: Kitchen, job: LayerJob, key: str) -> LayerOutcome | None:
@@ -68,9 +71,9 @@ def _say_waiting(kitchen: Kitchen, job: LayerJob) -> None:
     )
 
 
-def _bake(kitchen: Kitchen, job: LayerJob, key: str, watch: TaskWatch) -> LayerOutcome:
+def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> LayerOutcome:
     started = time.monotonic()
-    with minded_machine(kitchen, job.target, "bake", job.role_set) as machine:
+    with minded_machine(kitchen, job.target, purpose="bake", role_set=job.role_set) as machine:
         try:
             up = kitchen.run(
                 "layer.yml",
@@ -85,7 +88,7 @@ def _bake(kitchen: Kitchen, job: LayerJob, key: str, watch: TaskWatch) -> LayerO
                 kitchen.catalog.add_attempt(_attempt(job, failure, machine.keep_as))
             raise
         machine.gone()
-    record = _remember(kitchen, job, key, up["layer"], time.monotonic() - started)
+    record = _remember(kitchen, job, up["layer"], key=key, seconds=time.monotonic() - started)
     return LayerOutcome(record, cached=False)
 
 
@@ -107,7 +110,9 @@ def layer_variables(job: LayerJob) -> dict[str, Any]:
 
 
 def provision_of(job: LayerJob) -> Provision:
-    """The play of one role. The clock of tools that honour SOURCE_DATE_EPOCH (reproducible-builds.org) is the base's."""
+    """The play of one role. Tools that honour SOURCE_DATE_EPOCH (reproducible-builds.org) get the base's
+    time.
+    """
     return Provision(
         use=job.node.use,
         roles_path=job.project.roles_path,
@@ -117,7 +122,7 @@ def provision_of(job: LayerJob) -> Provision:
 
 
 def _remember(
-    kitchen: Kitchen, job: LayerJob, key: str, layer: Mapping[str, Any], seconds: float
+    kitchen: Kitchen, job: LayerJob, layer: Mapping[str, Any], *, key: str, seconds: float
 ) -> LayerRecord:
     record = LayerRecord(
         key=key,

@@ -26,7 +26,9 @@ class Inside:
 
 
 def find_inside(kitchen: Kitchen, name: str, target: str | None) -> Inside:
-    """The failed bake of ``name`` if its last one failed, otherwise its newest image; ``NAME:TAG`` asks for an image."""
+    """The failed bake of ``name`` if its last one failed, otherwise its newest image; ``NAME:TAG`` asks for
+    an image.
+    """
     attempt = _find_attempt(kitchen, name, target)
     if attempt:
         return Inside(
@@ -43,12 +45,16 @@ def find_inside(kitchen: Kitchen, name: str, target: str | None) -> Inside:
 
 
 def _find_attempt(kitchen: Kitchen, name: str, target: str | None) -> Attempt | None:
-    mine = [one for one in kitchen.catalog.attempts() if one.role_set == name and target in (None, one.target)]
+    mine = [
+        one for one in kitchen.catalog.attempts() if one.role_set == name and target in (None, one.target)
+    ]
     return mine[-1] if mine else None
 
 
 def find_image(kitchen: Kitchen, name: str, target: str | None = None) -> ImageRecord:
-    """The image called ``name``: a role set (its newest image), ``NAME:TAG``, or a digest or its beginning."""
+    """The image called ``name``: a role set (its newest image), ``NAME:TAG``, or a digest or its
+    beginning.
+    """
     images = [one for one in kitchen.catalog.images() if target in (None, one.target)]
     wanted, _, tag = name.partition(":")
     if name.startswith("sha256:") or tag == "":
@@ -72,7 +78,7 @@ def _identified_by(image: ImageRecord, text: str) -> bool:
 
 def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]], int]) -> int:
     """Start a machine, hand it to ``use``, and discard it afterwards; returns what ``use`` returned."""
-    with minded_machine(kitchen, inside.target, "shell", inside.name) as machine:
+    with minded_machine(kitchen, inside.target, purpose="shell", role_set=inside.name) as machine:
         up = kitchen.run(
             "shell.yml",
             inside.target,
@@ -91,7 +97,7 @@ def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]
 def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) -> CheckReport:
     """Boot a recorded image and run ``checks`` (paths) on it; the record stays as it is."""
     report = kitchen.home / "reports" / f"{image.role_set}-{image.target}-{image.fingerprint[:12]}-again.json"
-    with minded_machine(kitchen, image.target, "verify", image.role_set) as machine:
+    with minded_machine(kitchen, image.target, purpose="verify", role_set=image.role_set) as machine:
         up = kitchen.run(
             "verify.yml",
             image.target,

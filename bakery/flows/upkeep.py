@@ -26,9 +26,7 @@ def sweep(
     return tuple(_sweep_target(kitchen, target, alive, dry_run=dry_run) for target in targets)
 
 
-def _sweep_target(
-    kitchen: Kitchen, target: str, alive: Callable[[Owner], bool], *, dry_run: bool
-) -> Swept:
+def _sweep_target(kitchen: Kitchen, target: str, alive: Callable[[Owner], bool], *, dry_run: bool) -> Swept:
     dead = tuple(
         entry.id
         for entry in kitchen.catalog.open_machines()
@@ -43,7 +41,9 @@ def _sweep_target(
 
 @dataclass(frozen=True)
 class Keep:
-    """What a prune spares: this many images of each role set and target, and no more than ``max_size`` bytes of layers."""
+    """What a prune spares: this many images of each role set and target, and no more than ``max_size`` bytes
+    of layers.
+    """
 
     last: int
     max_size: int | None
@@ -61,8 +61,10 @@ class PrunePlan:
     keep_bases: tuple[str, ...]
 
 
-def plan_prune(kitchen: Kitchen, target: str, wanted_bases: frozenset[str], keep: Keep) -> PrunePlan:
-    """Keep the newest images of every role set with their layers; ``wanted_bases`` are spec digests in use."""
+def plan_prune(kitchen: Kitchen, target: str, *, wanted_bases: frozenset[str], keep: Keep) -> PrunePlan:
+    """Keep the newest images of every role set with their layers; ``wanted_bases`` are spec digests in
+    use.
+    """
     images = [one for one in kitchen.catalog.images() if one.target == target]
     layers = {key: one for (kind, key), one in kitchen.catalog.layers().items() if kind == target}
     kept = _newest(images, keep.last)
@@ -118,7 +120,9 @@ def _within(images: list[ImageRecord], layers: Mapping[str, LayerRecord], budget
 
 
 def prune(kitchen: Kitchen, plan: PrunePlan, *, dry_run: bool) -> Mapping[str, Any]:
-    """Carry a prune plan out: first the catalog forgets, then the store removes. Returns the target's report."""
+    """Carry a prune plan out: first the catalog forgets, then the store removes. Returns the target's
+    report.
+    """
     if not dry_run:
         kitchen.catalog.forget_images(plan.target, tuple(str(one.artifact["digest"]) for one in plan.images))
         kitchen.catalog.forget_layers(plan.target, tuple(one.id for one in plan.layers))

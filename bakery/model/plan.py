@@ -25,7 +25,8 @@ class Toolchain:
 class World:
     """Everything outside the project file that a plan depends on, read once before planning.
 
-    ``layers`` are keyed by target and cache key, ``bases`` by target and spec digest, ``images`` oldest first.
+    ``layers`` are keyed by target and cache key, ``bases`` by target and spec digest, ``images`` oldest
+    first.
     ``vars_files`` maps a path to its parsed variables, ``input_digests`` a role's extra input to its digest,
     ``check_digests`` a check path to its digest.
     """
@@ -46,8 +47,10 @@ class World:
 class LayerNode:
     """One role on one chain of parents: a node of the trie.
 
-    ``chain`` identifies the inputs from the base up to this role and is known before anything is baked: it names
-    the lock and makes role sets share nodes. ``key`` is known once the parent's content is; ``cached`` is the layer
+    ``chain`` identifies the inputs from the base up to this role and is known before anything is baked: it
+    names
+    the lock and makes role sets share nodes. ``key`` is known once the parent's content is; ``cached`` is
+    the layer
     that will be reused. ``why`` is a sentence fragment.
     """
 

@@ -21,7 +21,9 @@ class Stage(Enum):
 
 @dataclass(frozen=True)
 class SetStage:
-    """A role set on a target entered a stage; ``role`` is set in ``Stage.ROLE``, ``done`` of ``total`` roles are behind it."""
+    """A role set on a target entered a stage; ``role`` is set in ``Stage.ROLE``, ``done`` of ``total`` roles
+    are behind it.
+    """
 
     role_set: str
     target: str

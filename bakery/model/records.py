@@ -33,7 +33,8 @@ class BaseRecord:
 
 @dataclass(frozen=True)
 class LayerRecord:
-    """One role, frozen. ``key`` is the cache key, ``digest`` the content (diffID), ``size`` bytes uncompressed.
+    """One role, frozen. ``key`` is the cache key, ``digest`` the content (diffID), ``size`` bytes
+    uncompressed.
 
     ``recipe`` is the key without its parent; ``inputs`` are the key's named parts, for ``plan --why``.
     ``detail`` is what the target handed up (blob, packages, seconds).
@@ -99,7 +100,9 @@ class Owner:
 
 @dataclass(frozen=True)
 class MachineEntry:
-    """A machine in the journal, written before its first use. ``purpose`` is a word such as bake, verify, shell."""
+    """A machine in the journal, written before its first use. ``purpose`` is a word such as bake, verify,
+    shell.
+    """
 
     id: str
     target: str

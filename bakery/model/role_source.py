@@ -13,7 +13,8 @@ class RoleSource:
 
     ``files`` maps each path (relative, ``/``-separated) that can influence the result to the digest of its
     mode bit and bytes: no README, no checks, no scenarios, never mtimes. ``digest`` is over all of them.
-    ``names`` are the identifiers in its files. ``dynamic`` says why every variable reaches it (``lookup('vars', …)``
+    ``names`` are the identifiers in its files. ``dynamic`` says why every variable reaches it
+    (``lookup('vars', …)``
     and the like), or is None. ``uses`` are the other roles it can run (dependencies, includes).
     """
 

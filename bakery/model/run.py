@@ -28,7 +28,8 @@ class Provision:
 class Run:
     """One ansible-playbook process.
 
-    ``playbook`` is a file name in ``playbooks/``; ``variables`` are the wire's ``bakery_*`` extra variables and hold no secret.
+    ``playbook`` is a file name in ``playbooks/``; ``variables`` are the wire's ``bakery_*`` extra variables
+    and hold no secret.
     ``project_root`` is the user's project (relative lookups of roles resolve there).
     """
 
@@ -55,7 +56,8 @@ class FailureKind(Enum):
 class RunFailure:
     """The first failure of a run, fit to be shown: values under ``no_log`` and from vaults are not in it.
 
-    ``play`` is the name of the play; ``role`` is None outside roles; ``path`` is ``file:line`` of the task. ``details`` is
+    ``play`` is the name of the play; ``role`` is None outside roles; ``path`` is ``file:line`` of the task.
+    ``details`` is
     what a module said about a known trouble (``bakery_error`` in its result), such as ``{"kind": "layer_corrupt", "layer": id}``.
     """
 
@@ -70,7 +72,9 @@ class RunFailure:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The end of a run; ``up`` is what the steps handed up through ``set_stats`` under the name ``bakery``."""
+    """The end of a run; ``up`` is what the steps handed up through ``set_stats`` under the name
+    ``bakery``.
+    """
 
     up: Mapping[str, Any]
     failure: RunFailure | None

@@ -1,0 +1,115 @@
+"""The layers of all role sets of one bake: each node of the trie is obtained once, by whoever comes first."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from bakery.flows.kitchen import Kitchen
+from bakery.flows.layers import LayerJob, LayerOutcome, OnFailure, obtain_layer
+from bakery.flows.reproduction import compare_layers
+from bakery.model.plan import LayerNode, Plan, SetPlan
+from bakery.model.progress import SetTask
+from bakery.model.project import Project
+from bakery.model.records import BaseRecord
+from bakery.model.result import Irreproducible
+from bakery.model.run import TaskEnded, TaskStarted
+from bakery.planning import content_after
+from bakery.ports import TaskWatch
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A node's layer and, where it was baked again and came out different, how."""
+
+    outcome: LayerOutcome
+    different: tuple[Irreproducible, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a node is baked on: the base, the layer ids below it (base first) and their content digest."""
+
+    base: BaseRecord
+    parents: tuple[str, ...]
+    content: str
+
+    @classmethod
+    def of(cls, base: BaseRecord) -> Ground:
+        """The bare base."""
+        return cls(base, base.layer_ids, base.digest)
+
+    def with_layer(self, outcome: LayerOutcome) -> Ground:
+        """This ground with one more layer on top."""
+        record = outcome.record
+        return Ground(self.base, (*self.parents, record.id), content_after(self.content, record))
+
+
+class Trie:
+    """The nodes of one bake, and the layers they came to. Safe to use from several threads."""
+
+    def __init__(
+        self, kitchen: Kitchen, project: Project, plan: Plan, *, rebake: bool, on_failure: OnFailure
+    ) -> None:
+        self._kitchen = kitchen
+        self._project = project
+        self._plan = plan
+        self._rebake = rebake
+        self._on_failure = on_failure
+        self._guard = threading.Lock()
+        self._nodes: dict[str, Future[Obtained]] = {}
+
+    def obtain(self, plan: SetPlan, node: LayerNode, ground: Ground) -> Obtained:
+        """The node's layer; a role set that finds another one at work on it waits for the result."""
+        with self._guard:
+            future = self._nodes.get(node.chain)
+            mine = future is None
+            if future is None:
+                future = self._nodes[node.chain] = Future()
+        if not mine:
+            return Obtained(replace(future.result().outcome, cached=True))
+        try:
+            made = self._make(plan, node, ground)
+        except BaseException as error:
+            # Those who wait for this node must end too, whatever happened to us.
+            future.set_exception(error)
+            raise
+        future.set_result(made)
+        return made
+
+    def _make(self, plan: SetPlan, node: LayerNode, ground: Ground) -> Obtained:
+        job = LayerJob(
+            project=self._project,
+            node=node,
+            target=plan.target,
+            role_set=plan.role_set.name,
+            base=ground.base,
+            parents=ground.parents,
+            content=ground.content,
+            compression=plan.role_set.image.compression,
+            fresh=self._rebake,
+            on_failure=self._on_failure,
+        )
+        outcome = obtain_layer(self._kitchen, job, self._watch(plan, node))
+        if not self._rebake:
+            return Obtained(outcome)
+        return Obtained(outcome, compare_layers(self._kitchen, node.cached, outcome.record))
+
+    def _watch(self, plan: SetPlan, node: LayerNode) -> TaskWatch:
+        sharing = [
+            one
+            for one in self._plan.sets
+            if one.target == plan.target and any(other.chain == node.chain for other in one.nodes)
+        ]
+        return watch_tasks(self._kitchen, *(sharing or [plan]))
+
+
+def watch_tasks(kitchen: Kitchen, *plans: SetPlan) -> TaskWatch:
+    """Passes the tasks of a run on to the watcher, once for every role set that waits for it."""
+
+    def watch(task: TaskStarted | TaskEnded) -> None:
+        for plan in plans:
+            kitchen.watch(SetTask(plan.role_set.name, plan.target, task))
+
+    return watch
