@@ -1,0 +1,1 @@
+"""Renders the reference pages of docs/ from the things they describe."""
