@@ -1,7 +1,7 @@
 """Write the generated pages of docs/reference/; with ``--check`` only say which are stale.
 
-The pages are made from what they describe: the click commands, the JSON Schema of the project file, and the documentation
-inside the collection's plugins.
+The pages are made from what they describe: the click commands, the JSON Schema of the project file, and the
+documentation inside the collection's plugins.
 """
 
 from __future__ import annotations

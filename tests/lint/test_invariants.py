@@ -17,7 +17,7 @@ LONGEST_FILE = 400
 EXITS = {"sys.exit", "os._exit", "exit", "quit", "SystemExit"}
 MODULE_EXITS = {"exit_json", "fail_json", "fail_from_exception"}
 
-# Hosts of package registries and their mirrors, as (name, top-level domain) so that this file names none of them.
+# Hosts of package registries and mirrors, as (name, top-level domain) so that this file names none of them.
 PACKAGE_HOSTS = (
     ("pypi", "org"),
     ("pythonhosted", "org"),
@@ -76,12 +76,14 @@ def test_only_main_of_a_module_exits(collection: tuple[Path, ...], repository: P
 
 
 def test_package_names_no_target_kind(package: tuple[Path, ...], repository: Path) -> None:
-    """Invariant 1: a kind is known by the roles of the collection, so a new one needs no change in the package.
+    """Invariant 1: a kind is known by the roles of the collection, so a new one needs no change here.
 
-    A kind is named by an identifier with the kind as one of its words, or by a string that is the kind, its role, or one
-    of its modules. Sentences in docstrings and messages may speak of containers.
+    A kind is named by an identifier with the kind as one of its words, or by a string that is the kind, its
+    role, or one of its modules. Sentences in docstrings and messages may speak of containers.
     """
-    kinds = {role.name.removeprefix("target_") for role in (repository / COLLECTION / "roles").glob("target_*")}
+    kinds = {
+        role.name.removeprefix("target_") for role in (repository / COLLECTION / "roles").glob("target_*")
+    }
     assert kinds, "the collection has no target role"
     kinds |= {"ec2", "ami", "podman", "buildah", "docker", "lxd"}
     found = [
@@ -116,7 +118,7 @@ def test_collection_plugins_state_their_licence(collection: tuple[Path, ...], re
 
 
 def test_no_file_names_a_package_registry(project_files: tuple[Path, ...], repository: Path) -> None:
-    """Packages come from where the machine is configured to fetch them: from a mirror, behind a proxy, or offline."""
+    """Packages come from where the machine is configured to fetch them: a mirror, a proxy, or offline."""
     hosts = re.compile("|".join(rf"\b{re.escape(f'{name}.{tld}')}\b" for name, tld in PACKAGE_HOSTS).encode())
     found = [
         f"{path.relative_to(repository)}: {match.group().decode()}"
@@ -135,7 +137,7 @@ def test_files_have_one_subject(python_files: tuple[Path, ...], repository: Path
     assert long == []
 
 
-# ── reading source ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── reading source ─────────────────────────────────────────────────────────────────
 
 
 def _at(path: Path, node: ast.AST, what: str) -> str:

@@ -1,4 +1,4 @@
-"""`ansible-test sanity` over the collection, without containers and without a checkout named ansible_collections."""
+"""`ansible-test sanity` over the collection, in a copy of its own and without containers."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def collection_copy(tmp_path: Path, repository: Path, project_files: tuple[Path,
 def ansible_test_home() -> Path:
     """A home whose cache lets ansible-test make its environments with the pip that Python itself carries.
 
-    It would otherwise fetch a bootstrap script from its own file server. The home lies in the environment so that
-    its tools are installed once, and go when the environment goes.
+    It would otherwise fetch a bootstrap script from its own file server. The home lies in the environment so
+    that its tools are installed once, and go when the environment goes.
     """
     home = Path(sys.prefix) / "share" / "ansible-test"
     cache = home / ".ansible" / "test" / "cache"

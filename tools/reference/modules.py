@@ -1,4 +1,4 @@
-"""docs/reference/modules.md, from `ansible-doc` over the collection's modules, plugins, roles and playbooks."""
+"""docs/reference/modules.md, from `ansible-doc` and the comments that the playbooks begin with."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ PLAYBOOKS = ROOT / "collections" / "ansible_collections" / "bakery" / "images" /
 
 def render() -> str:
     plugins = [
-        (kind, name, entry) for kind in ("connection", "module") for name, entry in sorted(_documented(kind).items())
+        (kind, name, entry)
+        for kind in ("connection", "module")
+        for name, entry in sorted(_documented(kind).items())
     ]
     roles = sorted(_documented("role").items())
     return markdown.page(
         f"The collection {COLLECTION}",
         "The same pages as `ansible-doc` shows with the collection installed, for example "
-        f"`ansible-doc {COLLECTION}.container_layer` and `ansible-doc -t role {COLLECTION}.target_container`.",
+        f"`ansible-doc {COLLECTION}.container_layer` and "
+        f"`ansible-doc -t role {COLLECTION}.target_container`.",
         "## Playbooks",
         "Run or import them by their full name, for example `ansible.builtin.import_playbook: "
         f"{COLLECTION}.bake`.",
