@@ -1,0 +1,194 @@
+"""The ansible-playbook process of a run. Executed by its path, with the arguments of ansible-playbook.
+
+Before Ansible starts it arranges three things that only this process can: that it ends with its bakery, that
+nothing it says holds a secret, and that a failure says whether it was rescued.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import importlib.util
+import os
+import signal
+import struct
+import sys
+import termios
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_OWNER_PID = "BAKERY_OWNER_PID"
+# Steps hand up records under these names; they hold names and digests of ours, never a value of a role.
+# Everything else that is handed up (the messages of failed checks above all) is masked like any event.
+_WIRE_RECORDS = frozenset(
+    {"base", "machine", "layer", "artifact", "names", "swept", "pruned", "report", "loaded", "exported"}
+)
+# Fields of an event that say where it happened; masking them could only break the reading of events.
+_PLACE_FIELDS = frozenset(
+    {
+        "uuid", "playbook_uuid", "play_uuid", "task_uuid", "host", "remote_addr", "playbook",
+        "task_path", "task_action", "resolved_action", "role", "resolved_role", "start", "end", "duration",
+        "created", "pid",
+    }
+)  # fmt: skip
+
+
+def end_with_owner() -> None:
+    """Have the kernel send SIGTERM when the bakery that started us dies: Ansible then ends its workers."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != int(os.environ[_OWNER_PID]):  # it died before the call
+        sys.exit(1)
+
+
+def prepare_terminal() -> None:
+    """No input for anybody who asks, and lines as long as they are instead of wrapped at 80 columns."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    if os.isatty(1):
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 100, 0xFFFF, 0, 0))
+
+
+def load_masking() -> ModuleType:
+    """The module beside this file, without putting the package on the import path of every plug-in."""
+    spec = importlib.util.spec_from_file_location("bakery_masking", Path(__file__).with_name("masking.py"))
+    if spec is None or spec.loader is None:
+        sys.exit("bakery's masking.py is missing")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Censor:
+    """Knows every plaintext of the run as soon as a worker does."""
+
+    def __init__(self, masking: ModuleType) -> None:
+        self.ledger = masking.Ledger()
+        self._masker = masking.Masker()
+
+    def text(self, text: str) -> str:
+        self._catch_up()
+        return str(self._masker.text(text))
+
+    def event(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The event without secrets, in place of the one that was about to be written."""
+        self._catch_up()
+        data = event.get("event_data", {})
+        return {**event, "event_data": {name: self._field(name, value) for name, value in data.items()}}
+
+    def _field(self, name: str, value: Any) -> Any:
+        if name in _PLACE_FIELDS:
+            return value
+        if name == "artifact_data":
+            return self._handed_up(value)
+        masked = self._masker.value(value)
+        if name == "res" and isinstance(value, dict) and isinstance(value.get("ansible_stats"), dict):
+            stats = value["ansible_stats"]
+            masked["ansible_stats"] = {**stats, "data": self._handed_up(stats.get("data"))}
+        return masked
+
+    def _handed_up(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return self._masker.value(value)
+        ours = value.get("bakery")
+        masked = self._masker.value(value)
+        if isinstance(ours, dict):
+            masked["bakery"] = {
+                **masked["bakery"],
+                **{name: ours[name] for name in _WIRE_RECORDS & set(ours)},
+            }
+        return masked
+
+    def _catch_up(self) -> None:
+        for plaintext in self.ledger.news():
+            self._masker.learn(plaintext)
+
+
+class CensoredStream:
+    """A text stream that lets no secret through. Everything but writing is the stream's own."""
+
+    def __init__(self, stream: Any, censor: Censor) -> None:
+        self._stream = stream
+        self._censor = censor
+
+    def write(self, text: str) -> int:
+        return int(self._stream.write(self._censor.text(text)))
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class CensoredCache:
+    """Where the event callback leaves its events: adds the outcome, takes out the secrets."""
+
+    def __init__(self, cache: Any, censor: Censor, outcomes: dict[str, str]) -> None:
+        self._cache = cache
+        self._censor = censor
+        self._outcomes = outcomes
+
+    def set(self, key: str, event: dict[str, Any]) -> None:
+        data = event.get("event_data", {})
+        if event.get("event") in {"runner_on_failed", "runner_on_unreachable"}:
+            event = {**event, "event_data": {**data, "outcome": self._outcomes.get(str(data.get("host")))}}
+        self._cache.set(key, self._censor.event(event))
+
+
+def watch_vaults(censor: Censor) -> None:
+    """Note every plaintext at the one place where Ansible decrypts, in whichever process that happens."""
+    vault: Any = import_module("ansible.parsing.vault").VaultLib
+    decrypt = vault.decrypt_and_get_vault_id
+
+    def noting(self: Any, vaulttext: Any) -> Any:
+        result = decrypt(self, vaulttext)
+        censor.ledger.add(bytes(result[0]))
+        return result
+
+    vault.decrypt_and_get_vault_id = noting
+
+
+def watch_outcomes() -> dict[str, str]:
+    """The last verdict on each host: Ansible counts a failure as failed, rescued or ignored just before it
+    reports it.
+    """
+    stats: Any = import_module("ansible.executor.stats").AggregateStats
+    outcomes: dict[str, str] = {}
+    increment = stats.increment
+
+    def noting(self: Any, what: str, host: str) -> None:
+        if what in {"failures", "rescued", "ignored", "dark"}:
+            outcomes[host] = what
+        increment(self, what, host)
+
+    stats.increment = noting
+    return outcomes
+
+
+def censor_events(censor: Censor, outcomes: dict[str, str]) -> None:
+    """Put the censor between ansible-runner's event callback and what it writes."""
+    callback = import_module("ansible.plugins.loader").callback_loader.get("awx_display", class_only=True)
+    context = sys.modules[callback.__module__].event_context
+    context.cache = CensoredCache(context.cache, censor, outcomes)
+
+
+def main() -> None:
+    end_with_owner()
+    prepare_terminal()
+    censor = Censor(load_masking())
+    sys.stdout = CensoredStream(sys.stdout, censor)
+    sys.stderr = CensoredStream(sys.stderr, censor)
+    watch_vaults(censor)
+    censor_events(censor, watch_outcomes())
+
+    sys.argv[0] = "ansible-playbook"
+    import_module("ansible.cli.playbook").main()
+
+
+if __name__ == "__main__":
+    main()

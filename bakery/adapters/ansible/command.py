@@ -1,0 +1,39 @@
+"""The command line of a run. It holds paths only: arguments are visible to every user of the system."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bakery.adapters.ansible.places import Places
+from bakery.adapters.ansible.private_dir import PrivateDir
+from bakery.adapters.ansible.provision import write_provision
+from bakery.adapters.ansible.yaml_text import data_to_yaml
+from bakery.model.run import Run
+
+_CHILD = Path(__file__).with_name("child.py")
+# No host but the implicit localhost, which has a local connection and this very Python. Machines join through
+# add_host.
+_INVENTORY = "all: {}\n"
+
+
+def playbook_command(run: Run, private: PrivateDir, places: Places) -> list[str]:
+    """Write the files of the run into ``private`` and name them in the arguments of child.py."""
+    private.write("ansible.cfg", "")
+    inventory = private.write("inventory.yml", _INVENTORY)
+    variables = dict(run.variables)
+    if run.provision is not None:
+        play = write_provision(run.provision, private, run.project_root)
+        variables["bakery_provision"] = str(play)
+    extra = private.write("extra_vars.yml", data_to_yaml(variables))
+    # -P: the folder of child.py does not become a place to import from.
+    command = [sys.executable, "-P", str(_CHILD), "-i", str(inventory), "-e", f"@{extra}"]
+    for identity in run.provision.vault.identities if run.provision else ():
+        command += ["--vault-id", _absolute_identity(identity, run.project_root)]
+    return [*command, str(places.playbooks / run.playbook)]
+
+
+def _absolute_identity(identity: str, project_root: Path) -> str:
+    """``[id@]path`` with the path made absolute; ``default`` is what Ansible calls an identity without id."""
+    label, at, path = identity.rpartition("@")
+    return f"{label if at else 'default'}@{project_root / Path(path).expanduser()}"

@@ -1,0 +1,98 @@
+"""The environment of a run, built from nothing: what is not named here does not reach Ansible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from bakery.adapters.ansible.places import Places
+from bakery.adapters.ansible.private_dir import PrivateDir
+from bakery.adapters.ansible.processes import RUN_MARKER
+from bakery.model.run import Run
+
+# What the tools that modules start need to know about the user and the network. No SSH agent: no key of the
+# user's is for a throwaway machine.
+_PASSED = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "CONTAINERS_CONF",
+        "CONTAINERS_STORAGE_CONF",
+        "CONTAINERS_REGISTRIES_CONF",
+        "REGISTRY_AUTH_FILE",
+        "DOCKER_CONFIG",
+        "XDG_RUNTIME_DIR",
+        "XDG_DATA_HOME",
+        "XDG_CONFIG_HOME",
+        "BAKERY_HOME",
+    }
+)
+_PASSED_PREFIXES = ("AWS_",)
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OWNER_PID = "BAKERY_OWNER_PID"
+
+
+def run_environment(run: Run, private: PrivateDir, places: Places) -> dict[str, str]:
+    """Every variable of the ansible-playbook process of ``run``, except those that ansible-runner adds.
+
+    ``private`` must hold ``ansible.cfg``: an empty one, so that neither the user's nor the project's settings
+    make two bakes differ. Configuration that a role set needs belongs in ``bakery.yml``.
+    """
+    return {
+        **_passed(os.environ),
+        "LANG": "C.UTF-8",
+        "TERM": "dumb",
+        RUN_MARKER: private.run_id,
+        OWNER_PID: str(os.getpid()),
+        **_ansible_settings(run, private, places),
+    }
+
+
+def _passed(environment: Mapping[str, str]) -> dict[str, str]:
+    passed = {
+        name: value
+        for name, value in environment.items()
+        if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+    }
+    passed.setdefault("PATH", _DEFAULT_PATH)
+    passed.setdefault("HOME", str(Path("~").expanduser()))
+    return passed
+
+
+def _ansible_settings(run: Run, private: PrivateDir, places: Places) -> dict[str, str]:
+    """The reference of each name is ansible-core's list of configuration settings."""
+    roles = run.provision.roles_path if run.provision else ()
+    return {
+        "ANSIBLE_CONFIG": str(private.path / "ansible.cfg"),
+        "ANSIBLE_HOME": str(private.path / "ansible"),
+        "ANSIBLE_LOCAL_TEMP": str(private.path / "tmp"),
+        "ANSIBLE_COLLECTIONS_PATH": _joined((places.collections, run.project_root / "collections")),
+        "ANSIBLE_ROLES_PATH": _joined(roles),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_NO_TARGET_SYSLOG": "True",
+        "ANSIBLE_NOCOLOR": "True",
+        "ANSIBLE_FORCE_COLOR": "False",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
+        "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "False",
+        "ANSIBLE_NOCOWS": "True",
+    }
+
+
+def _joined(paths: tuple[Path, ...]) -> str:
+    return os.pathsep.join(str(path) for path in paths)
