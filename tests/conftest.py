@@ -30,7 +30,7 @@ def containers_conf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A containers.conf that lets plain `podman` start containers on this kernel and under these limits.
 
     For the podman that a test calls itself, never for bakery's: bakery has to find out on its own. Without
-    cgroup v2 crun and the systemd cgroup manager fail; limits above the hard ones of this process are refused.
+    cgroup v2 crun and the systemd cgroup manager fail; limits above our own hard ones are refused.
     """
     limits = []
     for name, kind in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):

@@ -34,8 +34,8 @@ def render_exit_codes() -> str:
     return markdown.page(
         "Exit codes",
         markdown.table(("code", "means"), ((f"`{int(code)}`", text) for code, text in EXIT_CODES.items())),
-        "Which of them a verb uses is listed with the verb in [cli.md](cli.md). With `--json` the document on "
-        "standard output carries the same outcome, and a failure's sentence as `error`.",
+        "Which of them a verb uses is listed with the verb in [cli.md](cli.md). With `--json` the document "
+        "on standard output carries the same outcome, and a failure's sentence as `error`.",
     )
 
 

@@ -15,9 +15,9 @@ from tools.reference import markdown
 Schema = Mapping[str, Any]
 
 INTRODUCTION = """\
-The project file is found by walking up from the working directory; `--project` names another. The tables below
-are made from its [JSON Schema](bakery.schema.json), which `bakery schema` prints and which editors use through
-the first line that `bakery init` writes:
+The project file is found by walking up from the working directory; `--project` names another. The tables
+below are made from its [JSON Schema](bakery.schema.json), which `bakery schema` prints and which editors use
+through the first line that `bakery init` writes:
 
 ```yaml
 # yaml-language-server: $schema=PATH-OR-URL-OF/bakery.schema.json
