@@ -96,7 +96,9 @@ class BlobStore:
             while chunk := source.read(_READ):
                 writer.write(chunk)
             if writer.digest() != expected:
-                raise StoreError(f"blob {expected} is corrupt at its source: it has the digest {writer.digest()}")
+                raise StoreError(
+                    f"blob {expected} is corrupt at its source: it has the digest {writer.digest()}"
+                )
             writer.commit()
             return writer.size
 

@@ -46,7 +46,9 @@ def pack(store: LayerStore, layer_id: str, *, epoch: int | None, compression: st
     blob = _intact_blob(blobs, record, compression)
     if blob is None:
         if FOREIGN in record.get("blobs", {}):
-            raise StoreError(f"the blob of layer {layer_id}, made elsewhere, is gone or corrupt; refresh its base")
+            raise StoreError(
+                f"the blob of layer {layer_id}, made elsewhere, is gone or corrupt; refresh its base"
+            )
         epoch = record.get("epoch", epoch)
         packed = pack_trees([store.tree(layer_id)], blobs, epoch=epoch, compression=compression)
         blob = packed["blob"]
@@ -80,7 +82,12 @@ def pack_trees(
             summary = write_layer_tar(trees, feed, epoch=epoch, whole=whole)
         writer.write(squeeze.flush())
         blob = {"digest": writer.commit(), "size": writer.size, "media_type": MEDIA_TYPES[compression]}
-    return {"digest": f"sha256:{inner.hexdigest()}", "size": summary.size, "files": summary.files, "blob": blob}
+    return {
+        "digest": f"sha256:{inner.hexdigest()}",
+        "size": summary.size,
+        "files": summary.files,
+        "blob": blob,
+    }
 
 
 def _intact_blob(blobs: BlobStore, record: dict[str, Any], compression: str) -> dict[str, Any] | None:
@@ -147,4 +154,6 @@ def tree_digest(tree: str, *, epoch: int | None) -> str:
 
 
 def _changed(layer_id: str, found: str, recorded: str) -> str:
-    return f"layer {layer_id} is corrupt: its tree has the digest {found}, recorded is {recorded}; bake it again"
+    return (
+        f"layer {layer_id} is corrupt: its tree has the digest {found}, recorded is {recorded}; bake it again"
+    )

@@ -22,6 +22,8 @@ from dataclasses import dataclass, replace
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 
 OPAQUE = "trusted.overlay.opaque"
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EBADF)
+_NO_DIRECTORY = -1
 _DESCRIPTORS = 65536
 _HIDDEN_DATA = ("trusted.overlay.metacopy", "trusted.overlay.redirect")
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -228,24 +230,47 @@ def open_beneath(tree: int, path: bytes) -> int | None:
 
     None also when a component is a symbolic link or the file is of another type.
     """
-    directory = os.dup(tree)
-    *parents, name = path.split(b"/")
-    try:
-        for part in parents:
-            deeper = os.open(part, _OPEN_DIRECTORY, dir_fd=directory)
-            os.close(directory)
-            directory = deeper
-        descriptor = os.open(name, _OPEN_FILE, dir_fd=directory)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
-            return None
-        raise
-    finally:
-        os.close(directory)
+    with _parent_beneath(tree, path) as parent:
+        try:
+            descriptor = os.open(os.path.basename(path), _OPEN_FILE, dir_fd=parent)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
     return None
+
+
+def lstat_beneath(tree: int, path: bytes) -> os.stat_result | None:
+    """The status of ``path`` below ``tree``, or None; None also when a parent is a symbolic link."""
+    with _parent_beneath(tree, path) as parent:
+        try:
+            return os.stat(os.path.basename(path), dir_fd=parent, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise
+
+
+@contextmanager
+def _parent_beneath(tree: int, path: bytes) -> Iterator[int]:
+    """The directory holding ``path``; -1, which no call takes, if there is none."""
+    directory = os.dup(tree)
+    try:
+        for part in path.split(b"/")[:-1]:
+            deeper = os.open(part, _OPEN_DIRECTORY, dir_fd=directory)
+            os.close(directory)
+            directory = deeper
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise
+        yield _NO_DIRECTORY
+    else:
+        yield directory
+    finally:
+        os.close(directory)
 
 
 def display(path: bytes) -> str:

@@ -192,8 +192,16 @@ class _LayerWriter:
         if self.epoch is not None and mtime > self.epoch:
             mtime = self.epoch
         complete = Member(
-            member.name, member.kind, status.st_mode, status.st_uid, status.st_gid,
-            mtime, member.size, member.link, member.device, member.xattrs,
+            member.name,
+            member.kind,
+            status.st_mode,
+            status.st_uid,
+            status.st_gid,
+            mtime,
+            member.size,
+            member.link,
+            member.device,
+            member.xattrs,
         )
         self.blocks.write(tar_header.header(complete))
 

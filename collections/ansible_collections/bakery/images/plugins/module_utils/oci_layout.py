@@ -1,0 +1,231 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One OCI image layout for all images: manifests, the index and its tags (image-spec 1.1, image-layout.md).
+
+``index.json`` changes only under a lock and by a rename. An image's tag is its
+``org.opencontainers.image.ref.name``, written ``NAME:TAG``, so that ``oci:PATH:NAME:TAG`` names it for skopeo and
+podman. An image stays in the index without a tag until something points at it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils.blob_store import BlobStore
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
+    StoreError,
+    canonical_json,
+    write_atomically,
+)
+
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+REF_NAME = "org.opencontainers.image.ref.name"
+LAYOUT_FILE = canonical_json({"imageLayoutVersion": "1.0.0"})
+# What both the reference grammar of image-spec (annotations.md) and the name grammar of registries allow.
+_NAME = re.compile(r"\A[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*:[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in the layout: its descriptor in the index, its manifest and its config."""
+
+    descriptor: dict[str, Any]
+    manifest: dict[str, Any]
+    config: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        return str(self.descriptor["digest"])
+
+    @property
+    def config_digest(self) -> str:
+        return str(self.manifest["config"]["digest"])
+
+    @property
+    def blobs(self) -> set[str]:
+        """The digests of all blobs of the image."""
+        return {self.digest, self.config_digest, *(layer["digest"] for layer in self.manifest["layers"])}
+
+
+def index_bytes(descriptors: list[dict[str, Any]]) -> bytes:
+    """``index.json`` with these descriptors."""
+    return canonical_json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": descriptors})
+
+
+def checked_name(name: str) -> str:
+    """``NAME:TAG``, a missing tag being ``latest``; StoreError if it cannot name an image."""
+    full = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    if not _NAME.match(full):
+        raise StoreError(
+            f"'{name}' cannot name an image; write NAME:TAG with lower-case letters, digits, '.', '_', '-'"
+        )
+    return full
+
+
+class OciLayout:
+    """The image layout in the directory ``path``. Raises StoreError."""
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self.blobs = BlobStore(self.path)
+        self._index = os.path.join(self.path, "index.json")
+
+    def ensure(self) -> None:
+        """Create an empty layout if there is none."""
+        self.blobs.ensure()
+        with self._locked():
+            marker = os.path.join(self.path, "oci-layout")
+            if not os.path.exists(marker):
+                write_atomically(marker, LAYOUT_FILE)
+            if not os.path.exists(self._index):
+                write_atomically(self._index, index_bytes([]))
+
+    def descriptors(self) -> list[dict[str, Any]]:
+        """The index's entries; none if there is no layout."""
+        try:
+            with open(self._index, "rb") as source:
+                index = json.load(source)
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self._index} cannot be read: {error}") from error
+        if not isinstance(index, dict) or not isinstance(index.get("manifests"), list):
+            raise StoreError(f"{self._index} is not an OCI image index")
+        return list(index["manifests"])
+
+    def names(self) -> dict[str, str]:
+        """Tag -> manifest digest."""
+        return {name: entry["digest"] for entry in self.descriptors() if (name := _ref_name(entry))}
+
+    def resolve(self, reference: str) -> str:
+        """The manifest digest of a tag (``NAME`` means ``NAME:latest``) or of a digest or its unique beginning."""
+        entries = self.descriptors()
+        for entry in entries:
+            if _ref_name(entry) in (reference, f"{reference}:latest"):
+                return str(entry["digest"])
+        digests = {str(entry["digest"]) for entry in entries}
+        wanted = reference.removeprefix("sha256:")
+        found = [digest for digest in digests if len(wanted) >= 6 and digest[7:].startswith(wanted)]
+        if len(found) == 1:
+            return found[0]
+        problem = "names several images" if found else "is not in the image store"
+        known = ", ".join(sorted(self.names())) or "none"
+        raise StoreError(f"image '{reference}' {problem} at {self.path}; tagged are: {known}")
+
+    def image(self, reference: str) -> Image:
+        """The image that a tag or digest names, its manifest and config checked by digest."""
+        digest = self.resolve(reference)
+        entry = next(entry for entry in self.descriptors() if entry["digest"] == digest)
+        descriptor = {key: value for key, value in entry.items() if key != "annotations"}
+        return load_image(self.blobs, descriptor)
+
+    def add(self, descriptor: dict[str, Any]) -> bool:
+        """Put an image into the index, without a tag, if it is not there; whether that changed anything."""
+        with self._locked():
+            entries = self.descriptors()
+            if any(entry["digest"] == descriptor["digest"] for entry in entries):
+                return False
+            self._write([*entries, descriptor])
+            return True
+
+    def tag(self, reference: str, names: list[str]) -> list[str]:
+        """Let ``names`` (NAME:TAG) mean the image; returns those that did not before."""
+        wanted = [checked_name(name) for name in names]
+        with self._locked():
+            digest = self.resolve(reference)
+            entries = self.descriptors()
+            before = {name for entry in entries if (name := _ref_name(entry)) and entry["digest"] == digest}
+            changed = [name for name in wanted if name not in before]
+            if changed:
+                self._write(_pointed(entries, digest, changed))
+            return changed
+
+    def untag(self, names: list[str]) -> list[str]:
+        """Let ``names`` mean nothing; the images stay. Returns those that meant something."""
+        wanted = {checked_name(name) for name in names}
+        with self._locked():
+            entries = self.descriptors()
+            gone = sorted(wanted & {_ref_name(entry) for entry in entries})
+            if gone:
+                self._write(_without(entries, set(gone)))
+            return [str(name) for name in gone]
+
+    def drop(self, digests: set[str]) -> None:
+        """Take images out of the index, with all their tags; their blobs stay."""
+        with self._locked():
+            entries = self.descriptors()
+            kept = [entry for entry in entries if entry["digest"] not in digests]
+            if kept != entries:
+                self._write(kept)
+
+    def _write(self, entries: list[dict[str, Any]]) -> None:
+        ordered = sorted(entries, key=lambda entry: (_ref_name(entry) or "", entry["digest"]))
+        write_atomically(self._index, index_bytes(ordered))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        path = os.path.join(self.path, "index.lock")
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"cannot lock {path}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def load_image(blobs: BlobStore, descriptor: dict[str, Any]) -> Image:
+    """The image of a manifest's descriptor; StoreError if a blob is missing, corrupt or of another kind."""
+    manifest = _json_blob(blobs, descriptor["digest"])
+    if not isinstance(manifest.get("config"), dict) or not isinstance(manifest.get("layers"), list):
+        raise StoreError(f"blob {descriptor['digest']} is not an image manifest")
+    return Image(descriptor, manifest, _json_blob(blobs, manifest["config"]["digest"]))
+
+
+def _json_blob(blobs: BlobStore, digest: str) -> dict[str, Any]:
+    try:
+        value = json.loads(blobs.read(digest))
+    except ValueError as error:
+        raise StoreError(f"blob {digest} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise StoreError(f"blob {digest} is not a JSON object")
+    return value
+
+
+def _ref_name(entry: dict[str, Any]) -> str | None:
+    return (entry.get("annotations") or {}).get(REF_NAME)
+
+
+def _untagged(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "annotations"}
+
+
+def _without(entries: list[dict[str, Any]], names: set[str]) -> list[dict[str, Any]]:
+    """The entries without these tags; an image that loses its last tag stays, untagged."""
+    kept = [entry for entry in entries if _ref_name(entry) not in names]
+    present = {entry["digest"] for entry in kept}
+    for entry in entries:
+        if entry["digest"] not in present:
+            kept.append(_untagged(entry))
+            present.add(entry["digest"])
+    return kept
+
+
+def _pointed(entries: list[dict[str, Any]], digest: str, names: list[str]) -> list[dict[str, Any]]:
+    """The entries with ``names`` moved to the image ``digest``."""
+    plain = _untagged(next(entry for entry in entries if entry["digest"] == digest))
+    kept = _without(entries, set(names))
+    kept = [entry for entry in kept if entry["digest"] != digest or _ref_name(entry)]
+    return [*kept, *({**plain, "annotations": {REF_NAME: name}} for name in names)]
