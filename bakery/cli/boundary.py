@@ -56,7 +56,7 @@ def report(error: BakeryError, arguments: Sequence[str], *, exit_code: int | Non
 
 
 def complain(error: BakeryError) -> None:
-    """The sentences of ``error`` on stderr; one that names a file starts with it, so that editors jump there."""
+    """The sentences of ``error`` on stderr; one that names a file starts with it, as editors like it."""
     mistakes = error.errors if isinstance(error, InputErrors) else (error,)
     for mistake in mistakes:
         prefix = "" if mistake.where else "bakery: "

@@ -51,7 +51,7 @@ class Globals(click.Command):
         self.params = [*self.params, *_global_options()]
 
     def invoke(self, ctx: click.Context) -> Any:
-        ctx.obj = ctx.meta.get(_META) or Session(None, default_home())
+        ctx.obj = ctx.meta.get(META) or Session(None, default_home())
         os.environ["BAKERY_HOME"] = str(ctx.obj.home)
         return super().invoke(ctx)
 
@@ -131,7 +131,7 @@ def _help_records(ctx: click.Context, params: Iterable[click.Parameter]) -> list
     return [record for param in params if (record := param.get_help_record(ctx))]
 
 
-_META = "bakery.session"
+META = "bakery.session"
 
 
 def _global_options() -> tuple[click.Parameter, ...]:
@@ -152,10 +152,10 @@ def _option(*names: str, **settings: Any) -> click.Option:
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Fold one option into the Session; ``meta`` is shared by the contexts of the group and the verb."""
-    session: Session = ctx.meta.setdefault(_META, Session(None, default_home()))
+    session: Session = ctx.meta.setdefault(META, Session(None, default_home()))
     if not value:
         return
-    ctx.meta[_META] = replace(session, **_change(str(param.name), value, session))
+    ctx.meta[META] = replace(session, **_change(str(param.name), value, session))
 
 
 def _change(name: str, value: Any, session: Session) -> dict[str, Any]:

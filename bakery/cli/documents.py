@@ -24,8 +24,8 @@ class ErrorDocument(TypedDict):
     error: ErrorBody
 
 
-class BakedLayer(TypedDict):
-    """One role of a baked image; ``seconds`` is what baking it took, also when it came from the cache."""
+class LayerBody(TypedDict):
+    """One role of a baked image; ``seconds`` is what this bake spent on it, 0 if it was cached."""
 
     role: str
     version: str | None
@@ -53,24 +53,37 @@ class Checks(TypedDict):
     report: str | None
 
 
-class BakeResult(TypedDict):
-    """One role set on one target. ``status`` is ``baked``, ``unchanged`` or ``failed``."""
+class Difference(TypedDict):
+    """A layer that ``--rebake`` did not reproduce: its digests and the files that differ."""
+
+    role: str
+    before: str
+    after: str
+    files: list[dict[str, Any]]
+
+
+class BakeResultBody(TypedDict):
+    """One role set on one target. ``status`` is ``baked``, ``unchanged`` or ``failed``.
+
+    ``irreproducible`` is there only if ``--rebake`` found a difference.
+    """
 
     role_set: str
     target: str
     status: str
     fingerprint: str | None
     artifact: Artifact | None
-    layers: list[BakedLayer]
+    layers: list[LayerBody]
     checks: Checks | None
     seconds: float
     error: ErrorBody | None
+    irreproducible: NotRequired[list[Difference]]
 
 
 class BakeDocument(TypedDict):
-    """``bakery bake``."""
+    """``bakery bake``. What failed is in ``results``, not in an error document."""
 
-    results: list[BakeResult]
+    results: list[BakeResultBody]
 
 
 class PlannedRole(TypedDict):
@@ -152,8 +165,152 @@ class CompletionDocument(TypedDict):
     script: str
 
 
-class SchemaDocument(TypedDict, total=False):
-    """``bakery schema`` prints the JSON Schema itself, with or without ``--json``."""
+class ImageBody(TypedDict):
+    """A verified image; ``latest`` says whether it is the newest of its role set and target."""
 
-    title: str
-    properties: dict[str, Any]
+    role_set: str
+    target: str
+    project: str
+    fingerprint: str
+    names: list[str]
+    latest: bool
+    artifact: Artifact
+    size: int | None
+    checks: Checks
+    base: str
+    base_digest: str
+    ancestry: list[str]
+    made: str
+    seconds: float
+
+
+class ImagesDocument(TypedDict):
+    """``bakery images``, oldest first."""
+
+    images: list[ImageBody]
+
+
+class PackageChanges(TypedDict):
+    """``added`` and ``removed`` are [name, version], ``changed`` [name, old, new]."""
+
+    added: list[list[str]]
+    removed: list[list[str]]
+    changed: list[list[str]]
+
+
+class ShownLayer(TypedDict):
+    """A layer of ``bakery show``: ``files`` counts what is in it, ``seconds`` is what baking it took."""
+
+    role: str
+    version: str | None
+    fingerprint: str
+    digest: str
+    size: int
+    files: int | None
+    seconds: float
+    packages: PackageChanges
+
+
+class ShowDocument(TypedDict):
+    """``bakery show``; ``config`` is the image config the role set asks for."""
+
+    image: ImageBody
+    layers: list[ShownLayer]
+    config: dict[str, Any]
+
+
+class DiffDocument(TypedDict):
+    """``bakery diff``; ``report`` is what the target says of packages and files, by role."""
+
+    left: ImageBody
+    right: ImageBody
+    same: bool
+    report: dict[str, Any]
+
+
+class VerifyDocument(TypedDict):
+    """``bakery verify``; each failure is ``{check, message}``."""
+
+    image: ImageBody
+    checks: Checks
+    failures: list[dict[str, str]]
+
+
+class ShellDocument(TypedDict):
+    """``bakery shell NAME --json -- COMMAND``; output that is not UTF-8 has escapes."""
+
+    name: str
+    target: str
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class LoadDocument(TypedDict):
+    """``bakery load``: the names the engine knows the image by, and how to run it."""
+
+    names: list[str]
+    run: str | None
+
+
+class ExportDocument(TypedDict):
+    """``bakery export``."""
+
+    path: str
+    format: str
+    bytes: int | None
+    digest: str | None
+
+
+class BaseBody(TypedDict):
+    """``state`` is ``made``, ``missing`` (wanted, not made yet) or ``unused`` (made, not in the project)."""
+
+    name: str
+    target: str
+    state: str
+    digest: str | None
+    resolved: str | None
+    architecture: str | None
+    systemd: bool | None
+    made: str | None
+
+
+class BaseDocument(TypedDict):
+    """``bakery base list``, and ``bakery base refresh`` with the bases it renewed."""
+
+    bases: list[BaseBody]
+
+
+class SweptBody(TypedDict):
+    """What was removed on a target; ``journal`` are machine ids of dead bakes."""
+
+    target: str
+    machines: list[str]
+    mounts: list[str]
+    containers: list[str]
+    directories: list[str]
+    journal: list[str]
+
+
+class SweepDocument(TypedDict):
+    """``bakery sweep``; with ``dry_run`` it would be removed."""
+
+    dry_run: bool
+    targets: list[SweptBody]
+
+
+class PrunedBody(TypedDict):
+    """What went on a target. ``images`` are digests, ``layers`` fingerprints, ``bytes`` what became free."""
+
+    target: str
+    images: list[str]
+    layers: list[str]
+    blobs: int
+    bytes: int
+
+
+class PruneDocument(TypedDict):
+    """``bakery prune``; with ``dry_run`` it would go."""
+
+    dry_run: bool
+    targets: list[PrunedBody]

@@ -1,0 +1,35 @@
+"""The project of an invocation that can do without one, and what verbs about bases ask of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bakery.cli import wiring
+from bakery.cli.session import Session
+from bakery.errors import InputError
+from bakery.load.project import find_project
+from bakery.model.project import BaseSpec, Project
+
+
+def project_if_any(session: Session) -> Project | None:
+    """The project that --project names or that the working directory is in; None outside of one.
+
+    A project that is there but wrong is refused as everywhere.
+    """
+    if session.project is None:
+        try:
+            find_project(Path.cwd())
+        except InputError:
+            return None
+    return wiring.open_project(session)
+
+
+def bases_by_target(project: Project) -> tuple[tuple[str, BaseSpec], ...]:
+    """Every base on every target that a role set uses it on, in the order of the file."""
+    return tuple(
+        (target, base)
+        for base in project.bases.values()
+        for target in dict.fromkeys(
+            target for one in project.role_sets.values() if one.base == base.name for target in one.targets
+        )
+    )

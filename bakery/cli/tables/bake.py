@@ -1,0 +1,157 @@
+"""The answer of ``bakery bake``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from bakery.cli.boundary import error_body
+from bakery.cli.documents import Artifact, BakeDocument, BakeResultBody, Checks, LayerBody
+from bakery.cli.output import Paint
+from bakery.cli.tables.grid import Cell, Column, grid
+from bakery.cli.text import clean, plural, seconds, short, size
+from bakery.errors import ChecksError, ExitCode, ProvisionError
+from bakery.model.records import CheckReport
+from bakery.model.result import BakeResult, Irreproducible, LayerResult, Status
+
+# Enough files to see a pattern; the document of --json has them all.
+_FILES_SHOWN = 20
+
+
+def bake_document(results: Sequence[BakeResult]) -> BakeDocument:
+    return {"results": [_body(result) for result in results]}
+
+
+def exit_code_of(results: Sequence[BakeResult]) -> int:
+    """0 if nothing failed, the common code if everything failed alike, 130 if interrupted, else 6."""
+    codes = [int(result.error.exit_code) if result.error else 0 for result in results]
+    if ExitCode.INTERRUPTED in codes:
+        return int(ExitCode.INTERRUPTED)
+    return codes[0] if len(set(codes)) == 1 else int(ExitCode.SOME_FAILED) if codes else 0
+
+
+def success_text(result: BakeResult, paint: Paint, *, target: str | None = None) -> str:
+    """What was made and how to use it; one line for an image that was there. ``target``: to be named."""
+    name = paint.bold(result.role_set) + (paint.dim(f" on {target}") if target else "")
+    artifact = result.artifact or {}
+    if result.status is Status.UNCHANGED:
+        called = result.names[0] if result.names else short(str(artifact.get("id", "")))
+        return (
+            f"{name}  {paint.green('unchanged')}  {called}  {paint.dim(short(str(artifact.get('id', ''))))}"
+        )
+    parts = [
+        f"{name}  {paint.green('baked')} in {seconds(result.seconds)}",
+        _layers(result.layers, paint),
+        "",
+    ]
+    parts += [f"  {paint.dim(f'{label:7}')} {value}" for label, value in _facts(result) if value]
+    parts += [_difference(one, paint) for one in result.irreproducible]
+    return "\n".join(parts)
+
+
+def failure_text(result: BakeResult, paint: Paint, *, kept: bool) -> str:
+    """What failed, every failing check, and the command to look inside."""
+    assert result.error is not None
+    head = f"{paint.bold(result.role_set)}  {paint.red('failed')} after {seconds(result.seconds)}"
+    lines = [head, *(f"  {line}" for line in clean(str(result.error)).splitlines())]
+    for failure in result.checks.failures if result.checks else ():
+        lines.append(f"  {paint.red('✗')} {clean(failure['check'])}")
+        lines += [f"      {line}" for line in clean(failure["message"]).splitlines()]
+    inside = f"bakery shell {result.role_set}"
+    if isinstance(result.error, ProvisionError | ChecksError) and kept and inside not in str(result.error):
+        lines.append(f"  look inside with '{inside}'")
+    return "\n".join(lines)
+
+
+def _body(result: BakeResult) -> BakeResultBody:
+    body: BakeResultBody = {
+        "role_set": result.role_set,
+        "target": result.target,
+        "status": result.status.value,
+        "fingerprint": result.fingerprint or None,
+        "artifact": _artifact(result),
+        "layers": [_layer_body(layer) for layer in result.layers],
+        "checks": checks_body(result.checks) if result.checks else None,
+        "seconds": round(result.seconds, 3),
+        "error": error_body(result.error) if result.error else None,
+    }
+    if result.irreproducible:
+        body["irreproducible"] = [
+            {
+                "role": one.role,
+                "before": one.before,
+                "after": one.after,
+                "files": [dict(file) for file in one.files],
+            }
+            for one in result.irreproducible
+        ]
+    return body
+
+
+def _artifact(result: BakeResult) -> Artifact | None:
+    if result.artifact is None:
+        return None
+    told = result.artifact
+    return {
+        "kind": str(told["kind"]),
+        "id": str(told["id"]),
+        "digest": str(told["digest"]),
+        "location": str(told["location"]),
+    }
+
+
+def _layer_body(layer: LayerResult) -> LayerBody:
+    return {
+        "role": layer.role,
+        "version": layer.version,
+        "fingerprint": layer.fingerprint,
+        "digest": layer.digest,
+        "size": layer.size,
+        "cached": layer.cached,
+        "seconds": round(layer.seconds, 3),
+    }
+
+
+def checks_body(report: CheckReport) -> Checks:
+    return {"passed": report.passed, "failed": report.failed, "report": report.report}
+
+
+def _layers(layers: Sequence[LayerResult], paint: Paint) -> str:
+    columns = (Column("ROLE", elastic=True), Column("VERSION"), Column("LAYER"), Column("TIME", right=True))
+    rows: list[list[str | Cell]] = [
+        [
+            layer.role,
+            layer.version or "",
+            Cell("cached", "green") if layer.cached else Cell("baked", "yellow"),
+            "" if layer.cached else seconds(layer.seconds),
+            size(layer.size),
+        ]
+        for layer in layers
+    ]
+    return grid((*columns, Column("SIZE", right=True)), rows, paint, indent="  ")
+
+
+def _facts(result: BakeResult) -> list[tuple[str, str]]:
+    artifact = result.artifact or {}
+    facts = [
+        ("image", str(artifact.get("id", ""))),
+        ("names", ", ".join(result.names)),
+        ("where", str(artifact.get("location", ""))),
+        ("size", size(int(artifact["size"])) if "size" in artifact else ""),
+        ("checks", f"{result.checks.passed} passed" if result.checks else ""),
+        ("run", str(artifact.get("run", ""))),
+    ]
+    if result.machine:
+        facts.append(("kept", shlex.join(str(word) for word in result.machine.get("shell", ()))))
+    return facts
+
+
+def _difference(one: Irreproducible, paint: Paint) -> str:
+    count = plural(len(one.files), "file")
+    differ = "differs" if len(one.files) == 1 else "differ"
+    gave = f"role '{one.role}' gave {short(one.after)} instead of {short(one.before)}"
+    lines = [f"  {paint.yellow('not reproduced')}: {gave}; {count} {differ}"]
+    lines += [f"    {clean(str(file.get('path', file)))}" for file in one.files[:_FILES_SHOWN]]
+    if len(one.files) > _FILES_SHOWN:
+        lines.append(f"    and {len(one.files) - _FILES_SHOWN} more")
+    return "\n".join(lines)

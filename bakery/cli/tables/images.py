@@ -1,0 +1,218 @@
+"""The answers of ``bakery images``, ``show``, ``diff`` and ``verify``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bakery.cli.documents import (
+    ImageBody,
+    ImagesDocument,
+    PackageChanges,
+    ShowDocument,
+    ShownLayer,
+    VerifyDocument,
+)
+from bakery.cli.output import Paint
+from bakery.cli.tables.bake import checks_body
+from bakery.cli.tables.grid import Cell, Column, grid
+from bakery.cli.text import age, clean, plural, seconds, short, size
+from bakery.flows.inspect import ImageView
+from bakery.model.records import CheckReport, ImageRecord, LayerRecord
+
+
+def images_document(images: Sequence[ImageRecord]) -> ImagesDocument:
+    newest = {(image.role_set, image.target): image for image in images}
+    return {"images": [image_body(one, latest=newest[one.role_set, one.target] is one) for one in images]}
+
+
+def images_text(document: ImagesDocument, paint: Paint) -> str:
+    """A row per image, newest first."""
+    if not document["images"]:
+        return "No images yet; bake one with 'bakery bake'."
+    several = len({image["target"] for image in document["images"]}) > 1
+    columns = [
+        Column("ROLE SET", elastic=True),
+        Column("TARGET"),
+        Column("TAG"),
+        Column("IMAGE"),
+        Column("SIZE", right=True),
+        Column("CHECKS"),
+        Column("MADE"),
+        Column("BASE", elastic=True),
+    ]
+    rows: list[list[str | Cell]] = [
+        [
+            Cell(image["role_set"], "bold" if image["latest"] else ""),
+            image["target"] if several else "",
+            ("latest, " if image["latest"] else "") + short(image["fingerprint"]),
+            short(image["artifact"]["id"]),
+            "" if image["size"] is None else size(image["size"]),
+            Cell(f"{image['checks']['passed']} passed", "green"),
+            age(image["made"]),
+            image["base"],
+        ]
+        for image in reversed(document["images"])
+    ]
+    return grid(columns, rows, paint)
+
+
+def image_body(image: ImageRecord, *, latest: bool) -> ImageBody:
+    told = image.artifact
+    return {
+        "role_set": image.role_set,
+        "target": image.target,
+        "project": image.project,
+        "fingerprint": image.fingerprint,
+        "names": list(image.names),
+        "latest": latest,
+        "artifact": {
+            "kind": str(told["kind"]),
+            "id": str(told["id"]),
+            "digest": str(told["digest"]),
+            "location": str(told["location"]),
+        },
+        "size": int(told["size"]) if "size" in told else None,
+        "checks": checks_body(image.checks),
+        "base": image.base,
+        "base_digest": image.base_digest,
+        "ancestry": list(image.ancestry),
+        "made": image.made,
+        "seconds": image.seconds,
+    }
+
+
+def show_document(view: ImageView, *, latest: bool) -> ShowDocument:
+    config = view.image.inputs.get("image", {})
+    return {
+        "image": image_body(view.image, latest=latest),
+        "layers": [_shown_layer(layer) for layer in view.layers],
+        "config": dict(config),
+    }
+
+
+def show_text(document: ShowDocument, paint: Paint, *, packages: bool, run: str | None) -> str:
+    """Facts, layers and config; with ``packages`` also every package by the role that brought it."""
+    image = document["image"]
+    checks = image["checks"]
+    facts = [
+        ("image", image["artifact"]["id"]),
+        ("digest", image["artifact"]["digest"]),
+        ("names", ", ".join(image["names"])),
+        ("where", image["artifact"]["location"]),
+        ("size", "" if image["size"] is None else size(image["size"])),
+        ("made", f"{image['made']} ({age(image['made'])}), in {seconds(image['seconds'])}"),
+        ("base", f"{image['base']}  {short(image['base_digest'])}"),
+        ("from", " ← ".join([image["role_set"], *image["ancestry"]]) if image["ancestry"] else ""),
+        (
+            "checks",
+            f"{checks['passed']} passed" + (f", report {checks['report']}" if checks["report"] else ""),
+        ),
+        ("run", run or ""),
+    ]
+    target = paint.dim(f"on {image['target']}, fingerprint {short(image['fingerprint'])}")
+    parts = [f"{paint.bold(image['role_set'])}  {target}"]
+    parts += [f"  {paint.dim(f'{label:7}')} {clean(value)}" for label, value in facts if value]
+    parts += ["", _layer_table(document["layers"], paint)]
+    if document["config"]:
+        parts += ["", paint.dim("  CONFIG"), *_config_lines(document["config"])]
+    if packages:
+        parts += ["", *_package_lines(document["layers"], paint)]
+    return "\n".join(parts)
+
+
+def verify_document(image: ImageRecord, report: CheckReport, *, latest: bool) -> VerifyDocument:
+    return {
+        "image": image_body(image, latest=latest),
+        "checks": checks_body(report),
+        "failures": [dict(failure) for failure in report.failures],
+    }
+
+
+def verify_text(document: VerifyDocument, paint: Paint) -> str:
+    checks, name = document["checks"], paint.bold(document["image"]["role_set"])
+    if not checks["failed"]:
+        return f"{name}  {paint.green('verified')}: {plural(checks['passed'], 'check')} passed"
+    every = checks["passed"] + checks["failed"]
+    lines = [f"{name}  {paint.red('failed')}: {checks['failed']} of {plural(every, 'check')} failed"]
+    for failure in document["failures"]:
+        lines.append(f"  {paint.red('✗')} {clean(failure['check'])}")
+        lines += [f"      {line}" for line in clean(failure["message"]).splitlines()]
+    return "\n".join(lines)
+
+
+def _shown_layer(layer: LayerRecord) -> ShownLayer:
+    files = layer.detail.get("files")
+    return {
+        "role": layer.role,
+        "version": layer.version,
+        "fingerprint": layer.key,
+        "digest": layer.digest,
+        "size": layer.size,
+        "files": int(files) if isinstance(files, int) else None,
+        "seconds": layer.seconds,
+        "packages": _packages(layer.detail.get("packages", {})),
+    }
+
+
+def _packages(told: Mapping[str, Any]) -> PackageChanges:
+    def rows(key: str) -> list[list[str]]:
+        return [[str(word) for word in row] for row in told.get(key, ())]
+
+    return {"added": rows("added"), "removed": rows("removed"), "changed": rows("changed")}
+
+
+def _layer_table(layers: Sequence[ShownLayer], paint: Paint) -> str:
+    columns = [
+        Column("ROLE", elastic=True),
+        Column("VERSION"),
+        Column("LAYER"),
+        Column("SIZE", right=True),
+        Column("FILES", right=True),
+        Column("TIME", right=True),
+        Column("PACKAGES"),
+    ]
+    rows: list[list[str | Cell]] = [
+        [
+            layer["role"],
+            layer["version"] or "",
+            short(layer["digest"]),
+            size(layer["size"]),
+            "" if layer["files"] is None else str(layer["files"]),
+            seconds(layer["seconds"]),
+            _package_counts(layer["packages"]),
+        ]
+        for layer in layers
+    ]
+    return grid(columns, rows, paint, indent="  ")
+
+
+def _package_counts(changes: PackageChanges) -> str:
+    counts = (("+", changes["added"]), ("-", changes["removed"]), ("~", changes["changed"]))
+    return " ".join(f"{sign}{len(rows)}" for sign, rows in counts if rows)
+
+
+def _package_lines(layers: Sequence[ShownLayer], paint: Paint) -> list[str]:
+    lines = []
+    for layer in layers:
+        lines += [
+            paint.dim(f"  PACKAGES OF {layer['role']}"),
+            *package_lines(layer["packages"], paint, indent="    "),
+        ]
+    return lines
+
+
+def package_lines(changes: PackageChanges, paint: Paint, *, indent: str) -> list[str]:
+    """A line per package: ``+ nginx 1.22.1-9``, ``- exim4 4.96``, ``~ openssl 3.0.1 → 3.0.2``."""
+    lines = [f"{indent}{paint.green('+')} {' '.join(row)}" for row in changes["added"]]
+    lines += [f"{indent}{paint.red('-')} {' '.join(row)}" for row in changes["removed"]]
+    lines += [f"{indent}{paint.yellow('~')} {row[0]} {' → '.join(row[1:])}" for row in changes["changed"]]
+    return lines or [f"{indent}none"]
+
+
+def _config_lines(config: Mapping[str, Any]) -> list[str]:
+    return [
+        f"    {key}: {value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in config.items()
+    ]

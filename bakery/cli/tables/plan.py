@@ -1,0 +1,104 @@
+"""The answer of ``bakery plan``."""
+
+from __future__ import annotations
+
+from bakery.cli.documents import PlanDocument, PlannedBase, PlannedRole, PlannedSet
+from bakery.cli.output import Paint
+from bakery.cli.tables.grid import Cell, Column, grid
+from bakery.cli.text import listed, plural, short
+from bakery.model.plan import LayerNode, Plan, SetPlan
+
+_STATES = {"cached": "green", "bake": "yellow", "unknown": "cyan", "make": "yellow", "made": "green"}
+
+
+def plan_document(plan: Plan) -> PlanDocument:
+    return {"sets": [_planned_set(one) for one in plan.sets]}
+
+
+def plan_text(document: PlanDocument, paint: Paint, *, why: bool) -> str:
+    """A table per role set, and a last line that says what a bake would do."""
+    parts = [_set_text(one, paint, why=why) for one in document["sets"]]
+    return "\n\n".join([*parts, _outlook(document)])
+
+
+def _planned_set(one: SetPlan) -> PlannedSet:
+    base: PlannedBase = {
+        "name": one.base.name,
+        "state": "made" if one.base_record else "make",
+        "digest": one.base_record.digest if one.base_record else None,
+    }
+    return {
+        "role_set": one.role_set.name,
+        "target": one.target,
+        "status": "unchanged" if one.image else "bake",
+        "fingerprint": one.fingerprint,
+        "why": one.why,
+        "base": base,
+        "roles": [_planned_role(node) for node in one.nodes],
+    }
+
+
+def _planned_role(node: LayerNode) -> PlannedRole:
+    state = "cached" if node.cached else "bake" if node.key else "unknown"
+    return {
+        "role": node.use.name,
+        "version": node.use.version or node.source.version,
+        "state": state,
+        "fingerprint": node.key,
+        "why": node.why,
+    }
+
+
+def _set_text(one: PlannedSet, paint: Paint, *, why: bool) -> str:
+    status = paint.green("unchanged") if one["status"] == "unchanged" else paint.yellow(one["status"])
+    head = f"{paint.bold(one['role_set'])}  {status}"
+    head += paint.dim(f"  on {one['target']}, fingerprint {short(one['fingerprint'])}")
+    columns = [Column("ROLE", elastic=True), Column("VERSION"), Column("STATE"), Column("LAYER")]
+    base = one["base"]
+    digest = short(base["digest"]) if base["digest"] else ""
+    rows: list[list[str | Cell]] = [
+        [f"(base) {base['name']}", "", Cell(base["state"], _STATES[base["state"]]), digest, ""]
+    ]
+    rows += [_role_row(role) for role in one["roles"]]
+    if why:
+        columns.append(Column("WHY", elastic=True))
+    table = grid(columns, [row[: len(columns)] for row in rows], paint, indent="  ")
+    reason = f"\n  {paint.dim('why:')} {one['why']}" if why and one["why"] else ""
+    return f"{head}{reason}\n{table}"
+
+
+def _role_row(role: PlannedRole) -> list[str | Cell]:
+    key = short(role["fingerprint"]) if role["fingerprint"] else ""
+    return [
+        role["role"],
+        role["version"] or "",
+        Cell(role["state"], _STATES[role["state"]]),
+        key,
+        role["why"],
+    ]
+
+
+def _outlook(document: PlanDocument) -> str:
+    todo = [one for one in document["sets"] if one["status"] != "unchanged"]
+    if not todo:
+        return "Nothing to do: every image is there and verified."
+    bake = _count_shared(todo, "bake")
+    unknown = _count_shared(todo, "unknown")
+    parts = [plural(bake, "role") + " to bake"] if bake else []
+    parts += (
+        [f"{plural(unknown, 'role')} that may be cached once the role before is baked"] if unknown else []
+    )
+    names = listed([one["role_set"] for one in todo])
+    return f"A bake of {names}: {listed(parts) or 'every role is cached; image and checks remain'}."
+
+
+def _count_shared(sets: list[PlannedSet], state: str) -> int:
+    """How many different roles are in that state: role sets with the same first roles share them."""
+    seen = set()
+    for one in sets:
+        path: tuple[str, ...] = (one["target"], one["base"]["name"])
+        for role in one["roles"]:
+            path = (*path, role["role"])
+            if role["state"] == state:
+                seen.add((path, role["fingerprint"]))
+    return len(seen)

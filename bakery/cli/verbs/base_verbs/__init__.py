@@ -1,0 +1,1 @@
+"""What ``bakery base`` can do, one file per verb."""

@@ -1,0 +1,63 @@
+"""``bakery base refresh [NAME]...``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bakery.cli.command import Example, Verb
+from bakery.cli.documents import BaseDocument
+from bakery.cli.output import answer
+from bakery.cli.session import Session
+from bakery.cli.suggest import closest
+from bakery.errors import InputError
+
+if TYPE_CHECKING:
+    from bakery.model.project import Project
+
+
+@click.command(
+    cls=Verb,
+    name="refresh",
+    exits=(5,),
+    examples=(
+        Example("bakery base refresh debian-12", "one base"),
+        Example("bakery base refresh", "all of them"),
+    ),
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.pass_obj
+def command(session: Session, *, names: tuple[str, ...]) -> None:
+    """Make bases again, with the packages of today; a tag of a registry is resolved anew.
+
+    A base that comes out as before changes nothing; on one that changed, the next bake starts from it.
+    """
+    from bakery.cli import wiring
+    from bakery.cli.projects import bases_by_target
+    from bakery.cli.tables.upkeep import base_body, refreshed_text
+    from bakery.cli.watching import watching
+    from bakery.flows.bases import ensure_base
+
+    project = wiring.open_project(session)
+    _check(project, names)
+    with watching(session, ()) as display, wiring.open_kitchen(session, display.watch, project) as kitchen:
+        known = kitchen.catalog.bases().values()
+        before = {(record.target, record.name): record.digest for record in known}
+        records = [
+            ensure_base(kitchen, target, base, refresh=True)
+            for target, base in bases_by_target(project)
+            if not names or base.name in names
+        ]
+    document: BaseDocument = {
+        "bases": [base_body(one.target, one.name, record=one, wanted=True) for one in records]
+    }
+    answer(session, document, lambda paint: refreshed_text(before, document, paint))
+
+
+def _check(project: Project, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in project.bases:
+            close = closest(name, project.bases)
+            hint = f"did you mean '{close}'?" if close else f"it has {', '.join(project.bases)}"
+            raise InputError(f"there is no base '{name}' in {project.file.name}", hint=hint)

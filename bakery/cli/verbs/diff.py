@@ -1,0 +1,44 @@
+"""``bakery diff A B``."""
+
+from __future__ import annotations
+
+import click
+
+from bakery.cli.command import Example, Verb
+from bakery.cli.documents import DiffDocument
+from bakery.cli.names import image_named, images, is_latest
+from bakery.cli.output import answer
+from bakery.cli.session import Session
+
+
+@click.command(
+    cls=Verb,
+    name="diff",
+    exits=(5,),
+    examples=(
+        Example("bakery diff web api", "two role sets"),
+        Example("bakery diff web:3f2a9c0d1b7e web", "what changed since an older image"),
+    ),
+)
+@click.argument("left", shell_complete=images, metavar="A")
+@click.argument("right", shell_complete=images, metavar="B")
+@click.option("--target", metavar="KIND", help="Of this target, where there are several.")
+@click.pass_obj
+def command(session: Session, *, left: str, right: str, target: str | None) -> None:
+    """Show how image B differs from image A: packages and files, by role."""
+    from bakery.cli import wiring
+    from bakery.cli.tables.diff import diff_text
+    from bakery.cli.tables.images import image_body
+    from bakery.flows.inspect import compare_images
+
+    with wiring.open_kitchen(session) as kitchen:
+        ours, theirs = image_named(kitchen, left, target), image_named(kitchen, right, target)
+        same = ours.artifact["digest"] == theirs.artifact["digest"]
+        report = {} if same else dict(compare_images(kitchen, ours, theirs))
+        document: DiffDocument = {
+            "left": image_body(ours, latest=is_latest(kitchen, ours)),
+            "right": image_body(theirs, latest=is_latest(kitchen, theirs)),
+            "same": same,
+            "report": report,
+        }
+    answer(session, document, lambda paint: diff_text(document, paint))

@@ -1,0 +1,57 @@
+"""``bakery export NAME FILE``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bakery.cli.command import Example, Verb
+from bakery.cli.documents import ExportDocument
+from bakery.cli.names import image_named, images
+from bakery.cli.output import answer
+from bakery.cli.session import Session
+from bakery.cli.text import size
+from bakery.errors import InputError
+
+
+@click.command(
+    cls=Verb,
+    name="export",
+    exits=(5,),
+    examples=(
+        Example("bakery export web web.tar", "an OCI archive"),
+        Example("bakery export web web.tar --format docker", "for 'docker load'"),
+    ),
+)
+@click.argument("name", shell_complete=images)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--format",
+    "archive",
+    type=click.Choice(["oci", "docker"]),
+    default="oci",
+    show_default=True,
+    help="The kind of archive.",
+)
+@click.option("--target", metavar="KIND", help="Of this target, where there are several.")
+@click.pass_obj
+def command(session: Session, *, name: str, file: Path, archive: str, target: str | None) -> None:
+    """Write an image to an archive file; a file of that name is replaced."""
+    from bakery.cli import wiring
+    from bakery.flows.delivery import export_image
+
+    if not file.absolute().parent.is_dir():
+        raise InputError(f"there is no directory {file.absolute().parent}", hint="make it first")
+    with wiring.open_kitchen(session) as kitchen:
+        exported = export_image(
+            kitchen, image_named(kitchen, name, target), file, archive=f"{archive}-archive"
+        )
+    document: ExportDocument = {
+        "path": str(exported.get("path", file)),
+        "format": f"{archive}-archive",
+        "bytes": int(exported["bytes"]) if "bytes" in exported else None,
+        "digest": str(exported["digest"]) if "digest" in exported else None,
+    }
+    written = "" if document["bytes"] is None else f", {size(document['bytes'])}"
+    answer(session, document, lambda _: f"Wrote {document['path']}{written}.")
