@@ -1,0 +1,36 @@
+"""What the role nginx promises, whatever its variables are."""
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def booted(host):
+    """Wait, without polling, until the machine has finished booting."""
+    host.run("systemctl is-system-running --wait")
+
+
+def test_configuration_is_valid(host):
+    result = host.run("nginx -t")
+    assert result.rc == 0, result.stderr
+
+
+def test_service_starts_at_boot(host):
+    service = host.service("nginx")
+    assert service.is_enabled
+    assert service.is_running, host.run("journalctl --no-pager -u nginx").stdout
+
+
+def test_workers_do_not_run_as_root(host):
+    workers = [process for process in host.process.filter(comm="nginx") if "worker" in process.args]
+    assert workers
+    assert {worker.user for worker in workers} == {"www-data"}
+
+
+def test_log_directory_exists_after_boot(host):
+    directory = host.file("/var/log/nginx")
+    assert directory.is_directory
+    assert not directory.mode & 0o002
+
+
+def test_virtual_host_of_the_package_is_disabled(host):
+    assert not host.file("/etc/nginx/sites-enabled/default").exists
