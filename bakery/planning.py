@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from bakery.errors import InputError
-from bakery.model.fingerprint import fingerprint, keyed
+from bakery.model.fingerprint import fingerprint, fingerprint_variables
 from bakery.model.plan import LayerNode, Plan, SetPlan, World
-from bakery.model.project import BaseSpec, Project, RoleSet, RoleUse, VaultText
+from bakery.model.project import BaseSpec, Project, RoleSet, RoleUse
 from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
 from bakery.model.role_source import RoleSource
 from bakery.variables import visible_variables
@@ -155,14 +156,17 @@ class _SetPlanning:
             "files": {
                 f"{source.name}/{path}": digest for source in sources for path, digest in source.files.items()
             },
-            "variables": {
-                name: _value_digest(value, world.secret) for name, value in sorted(variables.items())
-            },
-            "inputs": {str(path): world.input_digests[str(path)] for path in use.inputs},
+            "variables": fingerprint_variables(world.secret, variables),
+            "inputs": {self._portable(path): world.input_digests[str(path)] for path in use.inputs},
             "ansible_core": world.toolchain.ansible_core,
             "collections": world.toolchain.collections,
             "packages": self._package_window(),
         }
+
+    def _portable(self, path: Path) -> str:
+        """``path`` as seen from the project, so that a checkout elsewhere has the same keys."""
+        root = self.project.root
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
     def _package_window(self) -> int | None:
         """The freshness window that now lies in: a layer is not reused in a later one."""
@@ -214,21 +218,6 @@ def _closure(name: str, roles: Mapping[str, RoleSource]) -> tuple[RoleSource, ..
         seen[current] = source
         todo.extend(source.uses)
     return tuple(seen[one] for one in sorted(seen))
-
-
-def _value_digest(value: Any, secret: bytes) -> str:
-    # A digest of a low-entropy secret is the secret; so anything vaulted goes through a keyed hash.
-    return keyed(secret, value) if _has_vault(value) else fingerprint("value", value)
-
-
-def _has_vault(value: Any) -> bool:
-    if isinstance(value, VaultText):
-        return True
-    if isinstance(value, Mapping):
-        return any(_has_vault(part) for part in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_has_vault(part) for part in value)
-    return False
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:

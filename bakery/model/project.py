@@ -12,9 +12,9 @@ from bakery.errors import Place
 
 @dataclass(frozen=True)
 class VaultText:
-    """A vault-encrypted scalar (``!vault``), carried as it stands: bakery never decrypts."""
+    """A vault-encrypted scalar (``!vault``), carried as it stands: bakery never decrypts, nor shows it."""
 
-    ciphertext: str
+    ciphertext: str = field(repr=False)
 
 
 @dataclass(frozen=True)

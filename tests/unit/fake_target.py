@@ -1,0 +1,219 @@
+"""An Ansible that plays the target's steps: it keeps machines and layers in sets, and records every run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bakery.model.fingerprint import fingerprint
+from bakery.model.run import FailureKind, Run, RunFailure, RunResult, TaskEnded, TaskStarted
+from bakery.ports import Ansible, Cancel, TaskWatch
+
+CHECKS_PASS = {"passed": 3, "failed": 0, "report": "report.json", "failures": []}
+CHECKS_FAIL = {
+    "passed": 2,
+    "failed": 1,
+    "report": "report.json",
+    "failures": [{"check": "test_nginx.py::test_serves", "message": "assert 502 == 200"}],
+}
+CHECKS_NONE = {"passed": 0, "failed": 0, "report": None, "failures": []}
+
+
+def task_failure(role: str | None, message: str = "it broke", **changes: Any) -> RunFailure:
+    """A failed task of ``role``."""
+    return RunFailure(
+        **{
+            "kind": FailureKind.TASK,
+            "message": message,
+            "play": "play",
+            "role": role,
+            "task": "Do it",
+            "path": f"roles/{role}/tasks/main.yml:3",
+            **changes,
+        }
+    )
+
+
+class FakeAnsible:
+    """What it plays is set by its public attributes.
+
+    ``machines`` are those launched and not discarded. ``failures`` maps a run's label (``layer nginx``,
+    ``image web``, ``base bookworm``, ``discard``) to how it fails, ``corrupt`` holds layer ids that the store
+    lost, ``contents`` what a role's layer holds, ``checks`` the outcome per role set. ``before`` is called with
+    the label at the start of each run.
+    """
+
+    def __init__(self, cancel: Cancel, write: Callable[[str], None]) -> None:
+        self.runs: list[Run] = []
+        self.machines: set[str] = set()
+        self.failures: dict[str, RunFailure] = {}
+        self.corrupt: set[str] = set()
+        self.contents: dict[str, str] = {}
+        self.checks: dict[str, Mapping[str, Any]] = {}
+        self.reports: dict[str, Mapping[str, Any]] = {}
+        self.before: Callable[[str], None] = lambda _: None
+        self._cancel = cancel
+        self._write = write
+        self._guard = threading.Lock()
+        self._made = 0
+
+    def run(self, run: Run, watch: TaskWatch) -> RunResult:
+        return self._run(run, watch, self._cancel.requested)
+
+    def shielded(self) -> Ansible:
+        return _Shielded(self)
+
+    def labels(self) -> list[str]:
+        """The labels of the runs, in order."""
+        return [label_of(run) for run in self.runs]
+
+    def variables_of(self, label: str) -> Mapping[str, Any]:
+        """The extra variables of the only run with this label."""
+        (run,) = (one for one in self.runs if label_of(one) == label)
+        return run.variables
+
+    def _run(self, run: Run, watch: TaskWatch, cancelled: Callable[[], bool]) -> RunResult:
+        label = label_of(run)
+        with self._guard:
+            self.runs.append(run)
+            self._write(f"run {label}")
+        self._launch(run)
+        self.before(label)
+        if run.provision:
+            watch(TaskStarted("provision", run.provision.use.name, "Do it", 1))
+            watch(TaskEnded("provision", run.provision.use.name, "Do it", "changed", 0.1))
+        failure = self._failure(run, label, cancelled)
+        if failure:
+            return RunResult({}, failure, 1.0)
+        with self._guard:
+            return RunResult(_STEPS[run.playbook](self, run.variables), None, 1.0)
+
+    def _launch(self, run: Run) -> None:
+        if run.playbook in {"layer.yml", "image.yml", "shell.yml", "verify.yml"}:
+            self.machines.add(run.variables["bakery_machine_id"])
+
+    def _failure(self, run: Run, label: str, cancelled: Callable[[], bool]) -> RunFailure | None:
+        if cancelled():
+            return RunFailure(FailureKind.CANCELLED, "cancelled")
+        used = (*run.variables.get("bakery_parents", ()), *run.variables.get("bakery_layers", ()))
+        for layer in used:
+            if layer in self.corrupt:
+                details = {"kind": "layer_corrupt", "layer": layer}
+                return task_failure(None, f"layer {layer} is corrupt", details=details)
+        return self.failures.get(label)
+
+    def _number(self) -> int:
+        self._made += 1
+        return self._made
+
+    def _base(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        name = variables["bakery_base"]["name"]
+        made = {
+            "name": name,
+            "layers": [{"id": f"base-{name}-{self._number()}"}],
+            "digest": self.contents.get(name, f"content of {name}"),
+            "epoch": 1_700_000_000,
+            "architecture": "amd64",
+            "systemd": True,
+            "config": {"Env": ["PATH=/usr/bin"]},
+            "resolved": name,
+            "created": "2024-05-01T00:00:00Z",
+        }
+        return {"base": made}
+
+    def _layer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        self.machines.discard(variables["bakery_machine_id"])
+        role = variables["bakery_layer"]["role"]
+        content = self.contents.get(role, role)
+        return {
+            "layer": {
+                "id": f"{role}-{self._number()}",
+                "digest": f"sha256:{fingerprint(content)}",
+                "size": 1000,
+            }
+        }
+
+    def _image(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        image = variables["bakery_image"]
+        checks = self.checks.get(image["name"], CHECKS_PASS)
+        if not variables["bakery_keep_machine"]:
+            self.machines.discard(variables["bakery_machine_id"])
+        verified = not checks["failed"] and checks["passed"]
+        return {
+            "artifact": {
+                "kind": "oci-image",
+                "id": f"sha256:{fingerprint('id', variables['bakery_layers'])}",
+                "digest": f"sha256:{fingerprint('manifest', image['fingerprint'])}",
+                "location": "oci:store",
+                "paths": [],
+            },
+            "checks": checks,
+            "names": variables["bakery_names"] if verified else [],
+            "machine": {"id": variables["bakery_machine_id"]},
+        }
+
+    def _discard(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        self.machines.discard(variables["bakery_machine_id"])
+        return {}
+
+    def _shell(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {"machine": {"id": variables["bakery_machine_id"]}}
+
+    def _verify(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        self.machines.discard(variables["bakery_machine_id"])
+        return {"checks": CHECKS_PASS}
+
+    def _inspect(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {"report": self.reports.get("inspect", {})}
+
+    def _sweep(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {"swept": self.reports.get("sweep", {"machines": []})}
+
+    def _prune(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {"pruned": {"layers": 0, "blobs": 0, "bytes": 0}}
+
+    def _load(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {"loaded": {"names": variables["bakery_names"]}}
+
+    def _export(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {"exported": variables["bakery_export"]}
+
+
+class _Shielded:
+    """The same target for one who cleans up: nobody cancels it."""
+
+    def __init__(self, ansible: FakeAnsible) -> None:
+        self._ansible = ansible
+
+    def run(self, run: Run, watch: TaskWatch) -> RunResult:
+        return self._ansible._run(run, watch, lambda: False)
+
+    def shielded(self) -> Ansible:
+        return self
+
+
+_STEPS: dict[str, Callable[[FakeAnsible, Mapping[str, Any]], dict[str, Any]]] = {
+    "base.yml": FakeAnsible._base,
+    "layer.yml": FakeAnsible._layer,
+    "image.yml": FakeAnsible._image,
+    "discard.yml": FakeAnsible._discard,
+    "shell.yml": FakeAnsible._shell,
+    "verify.yml": FakeAnsible._verify,
+    "inspect.yml": FakeAnsible._inspect,
+    "sweep.yml": FakeAnsible._sweep,
+    "prune.yml": FakeAnsible._prune,
+    "load.yml": FakeAnsible._load,
+    "export.yml": FakeAnsible._export,
+}
+
+
+def label_of(run: Run) -> str:
+    """``layer ROLE``, ``image SET``, ``base NAME``, or the playbook's name alone."""
+    step = run.playbook.removesuffix(".yml")
+    subject = {
+        "layer": lambda told: told["bakery_layer"]["role"],
+        "image": lambda told: told["bakery_image"]["name"],
+        "base": lambda told: told["bakery_base"]["name"],
+    }.get(step)
+    return f"{step} {subject(run.variables)}" if subject else step
