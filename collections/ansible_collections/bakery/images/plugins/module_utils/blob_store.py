@@ -1,16 +1,17 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Content-addressed files: ``blobs/sha256/<hex>`` of one OCI image layout (image-spec 1.1, image-layout.md)."""
+"""Content-addressed files: ``blobs/sha256/<hex>`` of an OCI image layout (image-spec 1.1)."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import secrets
 from types import TracebackType
-from typing import IO
+from typing import IO, Any, Self
 
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     PARTIAL,
@@ -57,6 +58,16 @@ class BlobStore:
         if sha256(content) != digest:
             raise StoreError(f"blob {digest} is corrupt: its content has another digest")
         return content
+
+    def read_json(self, digest: str) -> dict[str, Any]:
+        """A small blob that is a JSON object, its digest checked."""
+        try:
+            value = json.loads(self.read(digest))
+        except ValueError as error:
+            raise StoreError(f"blob {digest} is not JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise StoreError(f"blob {digest} is not a JSON object")
+        return value
 
     def is_intact(self, digest: str) -> bool:
         """Whether the blob is there and has its digest; reads it."""
@@ -120,7 +131,7 @@ class BlobStore:
 
 
 class BlobWriter:
-    """Writes one blob into a ``.partial`` sibling; ``commit`` gives it its name, leaving without it deletes it."""
+    """Writes one blob into a ``.partial`` file; ``commit`` names it, leaving without that deletes it."""
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
@@ -132,7 +143,7 @@ class BlobWriter:
         except OSError as error:
             raise StoreError(f"cannot write {self._partial}: {error.strerror}") from error
 
-    def __enter__(self) -> BlobWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -188,20 +188,10 @@ class OciLayout:
 
 def load_image(blobs: BlobStore, descriptor: dict[str, Any]) -> Image:
     """The image of a manifest's descriptor; StoreError if a blob is missing, corrupt or of another kind."""
-    manifest = _json_blob(blobs, descriptor["digest"])
+    manifest = blobs.read_json(descriptor["digest"])
     if not isinstance(manifest.get("config"), dict) or not isinstance(manifest.get("layers"), list):
         raise StoreError(f"blob {descriptor['digest']} is not an image manifest")
-    return Image(descriptor, manifest, _json_blob(blobs, manifest["config"]["digest"]))
-
-
-def _json_blob(blobs: BlobStore, digest: str) -> dict[str, Any]:
-    try:
-        value = json.loads(blobs.read(digest))
-    except ValueError as error:
-        raise StoreError(f"blob {digest} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise StoreError(f"blob {digest} is not a JSON object")
-    return value
+    return Image(descriptor, manifest, blobs.read_json(manifest["config"]["digest"]))
 
 
 def _ref_name(entry: dict[str, Any]) -> str | None:

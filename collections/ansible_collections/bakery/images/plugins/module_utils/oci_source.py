@@ -1,0 +1,210 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Importing a foreign image as a base: each of its layers becomes a layer of the store, once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils.blob_store import BlobStore, sha256
+from ansible_collections.bakery.images.plugins.module_utils.compression import (
+    GZIP,
+    MEDIA_TYPES,
+    NONE,
+    ZSTD,
+    Readable,
+    decompressed,
+)
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
+    PARTIAL,
+    LayerStore,
+    StoreError,
+    canonical_json,
+)
+from ansible_collections.bakery.images.plugins.module_utils.oci_image import host_platform
+from ansible_collections.bakery.images.plugins.module_utils.oci_layout import Image
+from ansible_collections.bakery.images.plugins.module_utils.oci_reference import SourceImage, opened_source
+from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
+from ansible_collections.bakery.images.plugins.module_utils.packing import FOREIGN, blobs_of, tree_digest
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
+    is_whiteout,
+    lstat_beneath,
+    opened,
+)
+from ansible_collections.bakery.images.plugins.module_utils.tar_unpack import unpack_layer
+
+_SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
+_READ = 1 << 20
+
+
+def import_oci_source(store: LayerStore, reference: str, *, tls_verify: bool | None = None) -> dict[str, Any]:
+    """Bring the image that ``reference`` names into the store.
+
+    ``reference``: ``oci:DIR[:TAG]``, ``oci-archive:FILE``, ``docker-archive:FILE`` or ``docker://NAME[:TAG|@DIGEST]``.
+    Returns ``{layers: ids lowest first, digest: over diffIDs and config, epoch: seconds, architecture, systemd, config,
+    resolved: the reference with a digest}``. Layers known by their diffID are reused. Every blob is verified by
+    its digest and every layer by its diffID. Raises StoreError.
+    """
+    store.ensure()
+    workspace = os.path.join(store.root, f"import-{store.new_id()}{PARTIAL}")
+    with opened_source(reference, workspace, tls_verify=tls_verify) as source:
+        _check_platform(source, reference)
+        layers = _import_layers(store, source, reference)
+    config = dict(source.image.config.get("config") or {})
+    diff_ids = source.image.config["rootfs"]["diff_ids"]
+    return {
+        "layers": layers,
+        "digest": sha256(canonical_json({"diff_ids": diff_ids, "config": config})),
+        "epoch": _epoch(source.image),
+        "architecture": source.image.config.get("architecture", host_platform()["architecture"]),
+        "systemd": has_systemd(store, layers),
+        "config": config,
+        "resolved": source.resolved,
+    }
+
+
+def has_systemd(store: LayerStore, layer_ids: list[str]) -> bool:
+    """Whether the stacked layers have systemd."""
+    for layer_id in reversed(layer_ids):
+        with opened(store.tree(layer_id)) as tree:
+            for path in _SYSTEMD:
+                status = lstat_beneath(tree, path)
+                if status:
+                    return not is_whiteout(status)
+    return False
+
+
+def _check_platform(source: SourceImage, reference: str) -> None:
+    host = host_platform()
+    theirs = source.image.config.get("architecture", host["architecture"])
+    system = source.image.config.get("os", "linux")
+    if (system, theirs) != (host["os"], host["architecture"]):
+        raise StoreError(
+            f"{reference} is an image for {system}/{theirs}, but this host is {host['os']}/{host['architecture']}"
+        )
+
+
+def _epoch(image: Image) -> int:
+    created = str(image.config.get("created") or "")
+    try:
+        return max(0, int(datetime.fromisoformat(_whole_seconds(created)).timestamp()))
+    except ValueError:
+        return 0
+
+
+def _whole_seconds(time: str) -> str:
+    """RFC 3339 allows more decimal places than Python reads; only whole seconds matter here."""
+    start, dot, rest = time.partition(".")
+    return start + rest.lstrip("0123456789") if dot else start
+
+
+def _import_layers(store: LayerStore, source: SourceImage, reference: str) -> list[str]:
+    descriptors = source.image.manifest["layers"]
+    diff_ids = source.image.config.get("rootfs", {}).get("diff_ids", [])
+    if not descriptors or len(descriptors) != len(diff_ids):
+        raise StoreError(f"{reference} has {len(descriptors)} layers but {len(diff_ids)} diff ids")
+    makers = [
+        entry.get("created_by")
+        for entry in source.image.config.get("history", [])
+        if not entry.get("empty_layer")
+    ]
+    makers += [None] * (len(diff_ids) - len(makers))
+    known = _layers_by_digest(store)
+    layers: list[str] = []
+    for descriptor, diff_id, maker in zip(descriptors, diff_ids, makers, strict=False):
+        layer_id = known.get(diff_id)
+        if layer_id is None:
+            record = {"created_by": maker or reference, "digest": diff_id, "role": None, "version": None}
+            layer_id = _import_layer(store, source, descriptor, record)
+            known[diff_id] = layer_id
+            store.update_record(layer_id, packages=layer_packages(store, layer_id, layers))
+        layers.append(layer_id)
+    return layers
+
+
+def _layers_by_digest(store: LayerStore) -> dict[str, str]:
+    """diffID -> layer id, of layers whose record and blob can be read."""
+    blobs = blobs_of(store)
+    known: dict[str, str] = {}
+    for layer_id in store.ids():
+        try:
+            record = store.record(layer_id)
+        except StoreError:
+            continue
+        stored = record.get("blobs", {})
+        if record.get("digest") and any(blobs.is_intact(blob["digest"]) for blob in stored.values()):
+            known.setdefault(record["digest"], layer_id)
+    return known
+
+
+def _import_layer(
+    store: LayerStore, source: SourceImage, descriptor: dict[str, Any], record: dict[str, Any]
+) -> str:
+    blobs = blobs_of(store)
+    blobs.ensure()
+    digest = descriptor["digest"]
+    with source.layout.blobs.open(digest) as blob:
+        size = blobs.put_stream(blob, digest)
+    layer_id = store.new_id()
+    tree = os.path.join(store.layers, f"{layer_id}.tree{PARTIAL}")
+    os.mkdir(tree, 0o755)
+    os.chmod(tree, 0o755)
+    try:
+        files, inner = _unpack(blobs, digest, tree, record["digest"])
+        blob_record = {"digest": digest, "size": size, "media_type": _media_type(blobs, digest)}
+        complete = {
+            **record,
+            "size": inner,
+            "files": files,
+            "blobs": {FOREIGN: blob_record},
+            "blob": blob_record,
+            "tree_digest": tree_digest(tree, epoch=None),
+            "epoch": None,
+        }
+        return store.commit(tree, complete, layer_id=layer_id)
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+
+
+def _unpack(blobs: BlobStore, digest: str, tree: str, diff_id: str) -> tuple[int, int]:
+    """Unpack a blob; returns how many files there were and the size of the tar, whose diffID is checked."""
+    with blobs.open(digest) as blob:
+        stream = _Measured(decompressed(blob))
+        files = unpack_layer(stream, tree)
+        while stream.read(_READ):
+            pass
+    if stream.digest() != diff_id:
+        raise StoreError(f"layer {digest} unpacks to {stream.digest()}, but the image says {diff_id}")
+    return files, stream.size
+
+
+def _media_type(blobs: BlobStore, digest: str) -> str:
+    """By the blob's first bytes, as the manifest may use Docker's names."""
+    with blobs.open(digest) as blob:
+        magic = blob.read(4)
+    if magic.startswith(b"\x1f\x8b"):
+        return MEDIA_TYPES[GZIP]
+    return MEDIA_TYPES[ZSTD] if magic == b"\x28\xb5\x2f\xfd" else MEDIA_TYPES[NONE]
+
+
+class _Measured:
+    """Passes a stream on; knows the digest and size in bytes of what went by."""
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self._sum = hashlib.sha256()
+        self.size = 0
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._source.read(size)
+        self._sum.update(chunk)
+        self.size += len(chunk)
+        return chunk
+
+    def digest(self) -> str:
+        return f"sha256:{self._sum.hexdigest()}"

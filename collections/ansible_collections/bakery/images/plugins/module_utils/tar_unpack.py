@@ -1,0 +1,279 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Unpacking a foreign layer tar into an overlay upper directory, without ever leaving it.
+
+A layer tar is untrusted: names with ``..``, absolute names and symbolic links in the way are resolved inside
+the tree as a chroot would, every step through a directory descriptor. Whiteouts become overlay's (character
+device 0:0, ``trusted.overlay.opaque``), as image-spec 1.1, layer.md, and overlayfs describe them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from typing import IO, cast
+
+from ansible_collections.bakery.images.plugins.module_utils.compression import Readable
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
+    OPAQUE,
+    display,
+    is_whiteout,
+    opened,
+)
+from ansible_collections.bakery.images.plugins.module_utils.tar_stream import OPAQUE_WHITEOUT, WHITEOUT_PREFIX
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_XATTR = "SCHILY.xattr."
+_DIRECTORY_MODE = 0o755
+_MOST_LINKS = 40
+_COPY = 1 << 20
+_Parts = list[bytes]
+
+
+def unpack_layer(source: Readable, tree: str) -> int:
+    """Unpack the uncompressed layer tar ``source`` into the empty directory ``tree``.
+
+    Returns how many members other than directories there were. Reads up to the end of the archive's last
+    member, not necessarily to the end of ``source``. Raises StoreError for an archive that is damaged, or that
+    links to what it does not hold.
+    """
+    with opened(tree) as root:
+        unpacker = _Unpacker(root)
+        try:
+            with tarfile.open(
+                fileobj=cast("IO[bytes]", source), mode="r|", encoding="utf-8", errors="surrogateescape"
+            ) as archive:
+                for member in archive:
+                    unpacker.add(archive, member)
+        except tarfile.TarError as error:
+            raise StoreError(f"the layer is not a valid tar archive: {error}") from error
+        except OSError as error:
+            name = f" {error.filename!r}" if error.filename else ""
+            raise StoreError(f"cannot unpack{name}: {error.strerror}") from error
+        unpacker.finish()
+        return unpacker.files
+
+
+class _Unpacker:
+    def __init__(self, root: int) -> None:
+        self.root = root
+        self.files = 0
+        # Times and modes of directories, set when nothing is written into them any more.
+        self.directories: dict[bytes, tarfile.TarInfo] = {}
+
+    def add(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        parts = _parts(os.fsencode(member.name))
+        if not parts:
+            if member.isdir():
+                self.directories[b""] = member
+            return
+        *parents, name = parts
+        with self._directory(parents) as (directory, real):
+            if name == OPAQUE_WHITEOUT:
+                os.setxattr(directory, OPAQUE, b"y")
+            elif name.startswith(WHITEOUT_PREFIX):
+                self._whiteout(directory, name.removeprefix(WHITEOUT_PREFIX))
+            elif member.isdir():
+                self._make_directory(directory, name)
+                self.directories[b"/".join([*real, name])] = member
+            else:
+                self.files += 1
+                self._forget(real, name)
+                self._make(archive, member, directory, name)
+
+    def finish(self) -> None:
+        """Give directories their metadata, deepest first, so that no later write changes their times."""
+        for path in sorted(self.directories, reverse=True):
+            with self._directory(path.split(b"/") if path else []) as (directory, _real):
+                member = self.directories[path]
+                os.fchown(directory, member.uid, member.gid)
+                os.fchmod(directory, member.mode & 0o7777)
+                _set_xattrs(directory, member)
+                os.utime(directory, ns=_times(member))
+
+    def _forget(self, real: _Parts, name: bytes) -> None:
+        """A directory that something else replaces, with all below it, has no metadata to set any more."""
+        path = b"/".join([*real, name])
+        doomed = [known for known in self.directories if known == path or known.startswith(path + b"/")]
+        for known in doomed:
+            del self.directories[known]
+
+    def _whiteout(self, directory: int, name: bytes) -> None:
+        self.files += 1
+        status = _lstat(directory, name)
+        if name in (b"", b".", b".."):
+            raise StoreError("the layer has a whiteout without a name")
+        if status is None:
+            os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=directory)
+        elif stat.S_ISDIR(status.st_mode):
+            # The layer brings the directory itself: only what lies below is hidden.
+            deeper = os.open(name, _OPEN_DIRECTORY, dir_fd=directory)
+            try:
+                os.setxattr(deeper, OPAQUE, b"y")
+            finally:
+                os.close(deeper)
+
+    def _make_directory(self, parent: int, name: bytes) -> None:
+        status = _lstat(parent, name)
+        hides = False
+        if status is not None and not stat.S_ISDIR(status.st_mode):
+            hides = is_whiteout(status)
+            os.unlink(name, dir_fd=parent)
+            status = None
+        if status is None:
+            os.mkdir(name, _DIRECTORY_MODE, dir_fd=parent)
+        if hides:
+            descriptor = os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
+            try:
+                os.setxattr(descriptor, OPAQUE, b"y")
+            finally:
+                os.close(descriptor)
+
+    def _make(self, archive: tarfile.TarFile, member: tarfile.TarInfo, directory: int, name: bytes) -> None:
+        _clear(directory, name)
+        if member.islnk():
+            self._hard_link(member, directory, name)
+            return
+        if member.isreg():
+            _write_file(archive, member, directory, name)
+            return
+        if member.issym():
+            os.symlink(os.fsencode(member.linkname), name, dir_fd=directory)
+        elif member.ischr() or member.isblk():
+            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
+            os.mknod(name, kind | 0o600, os.makedev(member.devmajor, member.devminor), dir_fd=directory)
+        elif member.isfifo():
+            os.mkfifo(name, 0o600, dir_fd=directory)
+        else:
+            raise StoreError(f"/{display(name)} in the layer is of the unknown kind {member.type!r}")
+        os.chown(name, member.uid, member.gid, dir_fd=directory, follow_symlinks=False)
+        if not member.issym():
+            # A device or fifo just made here under this name: nothing follows.
+            os.chmod(name, member.mode & 0o7777, dir_fd=directory)
+        os.utime(name, ns=_times(member), dir_fd=directory, follow_symlinks=False)
+
+    def _hard_link(self, member: tarfile.TarInfo, directory: int, name: bytes) -> None:
+        *parents, target = _parts(os.fsencode(member.linkname)) or [b""]
+        with self._directory(parents, create=False) as (holder, _real):
+            status = _lstat(holder, target) if target else None
+            if status is None or stat.S_ISDIR(status.st_mode) or is_whiteout(status):
+                raise StoreError(
+                    f"/{display(os.fsencode(member.name))} is a hard link to /{member.linkname}, which the layer lacks"
+                )
+            os.link(target, name, src_dir_fd=holder, dst_dir_fd=directory, follow_symlinks=False)
+
+    @contextmanager
+    def _directory(self, parts: _Parts, create: bool = True) -> Iterator[tuple[int, _Parts]]:  # noqa: FBT001, FBT002
+        """The directory ``parts`` names inside the tree, and its real place; made if missing and ``create``.
+
+        Symbolic links are resolved as in a chroot: absolute ones from the root of the tree, ``..`` ends there.
+        """
+        with ExitStack() as stack:
+            way = [(self.root, b"")]
+            left = parts[::-1]
+            links = 0
+            while left:
+                part = left.pop()
+                if part == b"..":
+                    way = way[:-1] or way
+                    continue
+                current = way[-1][0]
+                status = _lstat(current, part)
+                if status is not None and stat.S_ISLNK(status.st_mode):
+                    links += 1
+                    if links > _MOST_LINKS:
+                        raise StoreError(
+                            f"too many symbolic links at /{display(b'/'.join(parts))} in the layer"
+                        )
+                    target = os.readlink(part, dir_fd=current)
+                    way = way[:1] if target.startswith(b"/") else way
+                    left.extend(_components(target)[::-1])
+                    continue
+                self._ensure_directory(current, part, status, create=create)
+                descriptor = os.open(part, _OPEN_DIRECTORY, dir_fd=current)
+                stack.callback(os.close, descriptor)
+                way.append((descriptor, part))
+            yield way[-1][0], [name for _descriptor, name in way[1:]]
+
+    def _ensure_directory(
+        self, parent: int, name: bytes, status: os.stat_result | None, *, create: bool
+    ) -> None:
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            return
+        if not create:
+            raise StoreError(f"/{display(name)} in the layer is not a directory, but a link goes through it")
+        self._make_directory(parent, name)
+
+
+def _components(path: bytes) -> _Parts:
+    return [part for part in path.split(b"/") if part not in (b"", b".")]
+
+
+def _parts(name: bytes) -> _Parts:
+    """The components of a member's name; ``..`` is taken away lexically and cannot go above the root."""
+    parts: _Parts = []
+    for part in _components(name):
+        if part == b"..":
+            del parts[-1:]
+        else:
+            parts.append(part)
+    return parts
+
+
+def _lstat(directory: int, name: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _clear(directory: int, name: bytes) -> None:
+    """Remove what an earlier member put there; a later one of the same name replaces it."""
+    status = _lstat(directory, name)
+    if status is None:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(name, dir_fd=directory)
+        return
+    deeper = os.open(name, _OPEN_DIRECTORY, dir_fd=directory)
+    try:
+        for child in os.listdir(deeper):
+            _clear(deeper, os.fsencode(child))
+    finally:
+        os.close(deeper)
+    os.rmdir(name, dir_fd=directory)
+
+
+def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: int, name: bytes) -> None:
+    source = archive.extractfile(member)
+    assert source is not None
+    descriptor = os.open(name, _CREATE_FILE, 0o600, dir_fd=directory)
+    with os.fdopen(descriptor, "wb") as out, source:
+        while chunk := source.read(_COPY):
+            out.write(chunk)
+        out.flush()
+        # Ownership first: changing it clears set-uid bits and file capabilities.
+        os.fchown(descriptor, member.uid, member.gid)
+        os.fchmod(descriptor, member.mode & 0o7777)
+        _set_xattrs(descriptor, member)
+        os.utime(descriptor, ns=_times(member))
+
+
+def _set_xattrs(descriptor: int, member: tarfile.TarInfo) -> None:
+    for key, value in member.pax_headers.items():
+        if key.startswith(_XATTR):
+            name = key.removeprefix(_XATTR)
+            if name == "security.capability" or name.startswith("user."):
+                os.setxattr(descriptor, name, value.encode("utf-8", "surrogateescape"))
+
+
+def _times(member: tarfile.TarInfo) -> tuple[int, int]:
+    """Access and modification time in ns: whole seconds, as our own layers have."""
+    seconds = int(member.mtime // 1)
+    return seconds * 1_000_000_000, seconds * 1_000_000_000
