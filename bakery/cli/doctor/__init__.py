@@ -1,0 +1,1 @@
+"""What this host must have: read from the targets' own lists, probed, and installed on request."""
