@@ -16,6 +16,8 @@ BENCH_PACKAGES := buildah
 
 # pytest's own arguments, for example: make test PYTEST_ARGS='-k layer -x'
 PYTEST_ARGS ?=
+# which benchmarks, for example: make bench BENCH=packing
+BENCH ?=
 
 .PHONY: help
 help:  ## list the targets
@@ -70,7 +72,7 @@ lint: setup test-packages  ## the linters alone
 .PHONY: bench
 bench: setup  ## side-by-side benchmarks; results in bench/results/
 	@tools/install-packages $(BENCH_PACKAGES)
-	@$(BIN)/python bench/run.py
+	@PYTHONPATH=.:collections $(BIN)/python -m bench.run $(BENCH)
 
 # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,68 @@
+"""What a user waits for: the sample project through the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.timing import Timing, compete
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ("bakery.yml", "roles", "checks")
+
+
+def measure() -> tuple[Timing, ...]:
+    """Bakes into a home of its own, so the first bake here takes as long as a first bake does."""
+    with tempfile.TemporaryDirectory(prefix="bakery-bench-", dir=os.environ.get("BAKERY_BENCH_DIR")) as name:
+        home, project = Path(name) / "home", Path(name) / "project"
+        project.mkdir()
+        for part in PROJECT:
+            source = ROOT / part
+            shutil.copytree(source, project / part) if source.is_dir() else shutil.copy(
+                source, project / part
+            )
+        first = _bake(home, project)
+        boundaries = tuple(
+            sum(seconds for step, seconds in layer["steps"].items() if step != "provision")
+            for layer in first["layers"]
+            if layer.get("steps")
+        )
+        unchanged = compete("bake web, nothing changed", {"bakery": lambda: _bake(home, project)}, rounds=5)
+        changed = _changed_last_role(home, project)
+        rows = [
+            Timing("bake web, first time, base included", "bakery", (first["seconds"],)),
+            Timing("bake web, last role changed", "bakery", tuple(one["seconds"] for one in changed)),
+            Timing("of that, the role itself", "bakery", tuple(_last_layer(one) for one in changed)),
+            *(Timing(one.task, one.who, one.rounds, bound=0.5) for one in unchanged),
+        ]
+        if boundaries:
+            rows.append(Timing("a layer boundary", "bakery", boundaries, bound=1.2))
+        return tuple(rows)
+
+
+def _changed_last_role(home: Path, project: Path) -> list[dict[str, Any]]:
+    defaults = project / "roles" / "nginx" / "defaults" / "main.yml"
+    results = []
+    for turn in range(3):
+        defaults.write_text(f"{defaults.read_text()}\n# changed {turn}\n")
+        results.append(_bake(home, project))
+    return results
+
+
+def _last_layer(result: dict[str, Any]) -> float:
+    return float(result["layers"][-1]["seconds"])
+
+
+def _bake(home: Path, project: Path) -> dict[str, Any]:
+    command = [str(Path(sys.executable).parent / "bakery"), "bake", "web", "--json"]
+    environment = os.environ | {"BAKERY_HOME": str(home)}
+    done = subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True, text=True)
+    (result,) = json.loads(done.stdout)["results"]
+    answer: dict[str, Any] = result
+    return answer

@@ -1,0 +1,41 @@
+"""Run the benchmarks named as arguments, or all, print one table and keep the numbers in bench/results/."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import baking, packing
+from bench.timing import Timing
+
+RESULTS = Path(__file__).resolve().parent / "results"
+BENCHMARKS: Mapping[str, Callable[[], tuple[Timing, ...]]] = {
+    "packing": packing.measure,
+    "baking": baking.measure,
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    timings = [timing for name in names or BENCHMARKS for timing in BENCHMARKS[name]()]
+    print(f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()} {platform.release()}")
+    for timing in timings:
+        bound = f"  (bound {timing.bound:g} s)" if timing.bound else ""
+        print(f"{timing.task:40} {timing.who:32} {timing.median:8.2f} s ± {timing.spread:.2f}{bound}")
+    RESULTS.mkdir(exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    (RESULTS / f"{stamp}.json").write_text(json.dumps([asdict(one) for one in timings], indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
