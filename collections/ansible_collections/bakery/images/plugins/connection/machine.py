@@ -1,0 +1,202 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connection to a machine that the container target launched."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: machine
+author: the bakery contributors
+version_added: 0.1.0
+short_description: Run tasks in a throwaway machine of bakery
+description:
+  - Reaches a machine that M(bakery.images.container_machine) launched on this host.
+  - As root it enters the machine's namespaces directly, which costs a few milliseconds a task, with the
+    capabilities that the machine's first process has. Otherwise it asks the container engine.
+  - Files are written and read by a process inside the machine, never through a mount of its file system,
+    where a symbolic link would lead to a file of this host.
+  - All options come from the C(hostvars) that the module returns; there is nothing to set by hand.
+notes:
+  - Commands run as root in the machine; become works for every other user.
+  - A process in the machine that belongs to a task ends with the task's worker on the controller.
+options:
+  remote_addr:
+    description: The name of the machine; used in messages only.
+    type: str
+    default: inventory_hostname
+    vars:
+      - name: inventory_hostname
+      - name: ansible_host
+      - name: ansible_bakery_machine
+  remote_user:
+    description: The user that tasks start as. A machine knows only V(root); use become for others.
+    type: str
+    default: root
+    choices: [root]
+    vars:
+      - name: ansible_bakery_user
+  machine_pid:
+    description: Process id of the machine's first process, as seen on this host.
+    type: int
+    vars:
+      - name: ansible_bakery_pid
+  machine_start:
+    description: Start time of that process in clock ticks since boot, so that a reused process id is refused.
+    type: int
+    vars:
+      - name: ansible_bakery_start
+  container:
+    description: Name or id of the machine's container.
+    type: str
+    vars:
+      - name: ansible_bakery_container
+  engine:
+    description: Path of the container engine.
+    type: str
+    default: podman
+    vars:
+      - name: ansible_bakery_engine
+  entry:
+    description:
+      - How commands get into the machine.
+      - V(namespaces) enters its namespaces, which needs root on this host. V(engine) uses C(podman exec).
+      - V(auto) takes V(namespaces) for root and V(engine) for everybody else.
+    type: str
+    default: auto
+    choices: [auto, namespaces, engine]
+    vars:
+      - name: ansible_bakery_entry
+  machine_environment:
+    description:
+      - Environment of every command in the machine, beside a fixed minimal one. Nothing else of the
+        controller's environment gets in, except for its proxy settings.
+    type: dict
+    default: {}
+    vars:
+      - name: ansible_bakery_environment
+  pipelining:
+    description: Send modules through standard input instead of copying them into the machine first.
+    type: bool
+    default: true
+    vars:
+      - name: ansible_pipelining
+      - name: ansible_bakery_pipelining
+"""
+
+import contextlib
+import os
+import shutil
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
+from ansible.module_utils.common.text.converters import to_bytes, to_text
+from ansible.plugins.connection import ConnectionBase
+from ansible.utils.display import Display
+from ansible_collections.bakery.images.plugins.module_utils.namespaces import NamespaceError
+from ansible_collections.bakery.images.plugins.plugin_utils.executor import (
+    EngineExecutor,
+    Executor,
+    NamespaceExecutor,
+    proxy_environment,
+)
+
+display = Display()
+
+
+class Connection(ConnectionBase):
+    """One machine, reached through an Executor."""
+
+    transport = "bakery.images.machine"
+    has_pipelining = True
+    default_user = "root"
+    allow_extras: ClassVar[bool] = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._executor: Executor | None = None
+
+    def _connect(self) -> Connection:
+        if not self._connected:
+            self._executor = self._ordinary_executor()
+            self._connected = True
+            display.vvv("MACHINE entered", host=self._name())
+        return self
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        """Run a shell command line in the machine; returns its exit status, output and error output."""
+        super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        display.vvv(f"EXEC {to_text(cmd)}", host=self._name())
+        return self._run(["/bin/sh", "-c", to_text(cmd, errors="surrogate_or_strict")], in_data)
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        """Write a file of this host into the machine; a process in the machine opens the target."""
+        super().put_file(in_path, out_path)
+        display.vvv(f"PUT {in_path} TO {out_path}", host=self._name())
+        if not os.path.exists(to_bytes(in_path, errors="surrogate_or_strict")):
+            raise AnsibleFileNotFound(f"{in_path} does not exist on this host")
+        with open(to_bytes(in_path, errors="surrogate_or_strict"), "rb") as source:
+            status, _, stderr = self._run(["/bin/sh", "-c", 'cat > "$1"', "sh", out_path], source)
+        if status:
+            raise AnsibleError(f"cannot write {out_path} in the machine: {to_text(stderr).strip()}")
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        """Copy a file of the machine to this host; a process in the machine opens the source."""
+        super().fetch_file(in_path, out_path)
+        display.vvv(f"FETCH {in_path} TO {out_path}", host=self._name())
+        status, content, stderr = self._run(["/bin/sh", "-c", 'cat < "$1"', "sh", in_path], None)
+        if status:
+            raise AnsibleError(f"cannot read {in_path} in the machine: {to_text(stderr).strip()}")
+        with open(to_bytes(out_path, errors="surrogate_or_strict"), "wb") as out:
+            out.write(content)
+
+    def reset(self) -> None:
+        """Enter the machine anew, as ``meta: reset_connection`` asks for."""
+        self.close()
+        self._connect()
+
+    def close(self) -> None:
+        """Let go of the machine."""
+        if self._executor is not None:
+            self._executor.close()
+            self._executor = None
+        self._connected = False
+
+    def _run(self, command: list[str], stdin: Any) -> tuple[int, bytes, bytes]:
+        self._connect()
+        assert self._executor is not None
+        try:
+            outcome = self._executor.run(command, stdin=stdin)
+        except OSError as error:
+            raise AnsibleConnectionFailure(f"cannot run a command in machine {self._name()}: {error}") from error
+        return outcome.status, outcome.stdout, outcome.stderr
+
+    def _ordinary_executor(self) -> Executor:
+        environment = {**proxy_environment(), **self._environment()}
+        entry = self.get_option("entry")
+        if entry == "namespaces" or (entry == "auto" and os.geteuid() == 0):
+            pid, start = self.get_option("machine_pid"), self.get_option("machine_start")
+            if pid is None or start is None:
+                raise AnsibleConnectionFailure(
+                    f"{self._name()} has no ansible_bakery_pid and ansible_bakery_start; launch it with bakery.images.launch"
+                )
+            try:
+                return NamespaceExecutor(pid, start, environment)
+            except NamespaceError as error:
+                raise AnsibleConnectionFailure(f"cannot enter machine {self._name()}: {error}") from error
+        container = self.get_option("container")
+        engine = shutil.which(self.get_option("engine"))
+        if not container or not engine:
+            raise AnsibleConnectionFailure(
+                f"{self._name()} cannot be entered: only root may enter it directly, and "
+                + ("the container engine is not installed" if container else "ansible_bakery_container is not set")
+            )
+        return EngineExecutor(engine, container, environment)
+
+    def _environment(self) -> dict[str, str]:
+        return {str(name): str(value) for name, value in self.get_option("machine_environment").items()}
+
+    def _name(self) -> str:
+        with contextlib.suppress(KeyError):
+            return str(self.get_option("remote_addr"))
+        return str(self._play_context.remote_addr)

@@ -1,0 +1,47 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a captured image to what a machine needs to run it: its layers in the store and its configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
+from ansible_collections.bakery.images.plugins.module_utils.oci_source import import_oci_source
+
+
+@dataclass(frozen=True)
+class CapturedImage:
+    """Layer ids, lowest first, and the ``config`` object of the image configuration (image-spec, config.md)."""
+
+    layers: tuple[str, ...]
+    config: dict[str, Any]
+
+
+def captured_image(store: LayerStore, reference: str) -> CapturedImage:
+    """The image that a manifest digest or a name of the store's image layout stands for."""
+    layout = layout_of(store)
+    image = layout.image(reference)
+    known = _layers_by_digest(store)
+    diff_ids = image.config["rootfs"]["diff_ids"]
+    if all(diff_id in known for diff_id in diff_ids):
+        layers = [known[diff_id] for diff_id in diff_ids]
+    else:
+        # Layers that were flattened into one for the image exist as a blob only: unpack it.
+        layers = import_oci_source(store, f"oci:{layout.path}@{image.digest}")["layers"]
+    return CapturedImage(tuple(layers), dict(image.config.get("config") or {}))
+
+
+def _layers_by_digest(store: LayerStore) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for layer_id in store.ids():
+        try:
+            digest = store.record(layer_id).get("digest")
+        except StoreError:
+            continue
+        if digest:
+            known.setdefault(digest, layer_id)
+    return known

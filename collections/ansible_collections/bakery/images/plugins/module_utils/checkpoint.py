@@ -1,0 +1,69 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a running machine to a frozen layer: stop, seal, freeze, pack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils.apt_cache import sources_of
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
+from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
+from ansible_collections.bakery.images.plugins.module_utils.packing import pack
+from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealed, seal
+from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A layer as it goes up the wire, and what sealing had to say."""
+
+    layer: dict[str, Any]
+    sealed: Sealed
+
+
+def checkpoint(
+    throwaways: Throwaways, journal: Journal, *, epoch: int, about: dict[str, Any], compression: str
+) -> Frozen:
+    """Freeze what changed in a machine as a layer over its parents, and remove the machine.
+
+    ``about``: role, version and created_by of the layer. Seconds are reported for each phase.
+    """
+    store = throwaways.store
+    if not throwaways.is_running(journal):
+        raise MachineFailure(f"machine '{journal.id}' does not run any more; nothing is frozen of a machine that died")
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "stop"):
+        has_apt = bool(journal.details.get("apt"))
+        sources = sources_of(throwaways.command(journal)) if has_apt else None
+        throwaways.stop(journal)
+    with _timed(seconds, "seal"):
+        if has_apt:
+            throwaways.apt_cache(journal).harvest(sources)
+        upper = throwaways.machines.path(journal.id, "upper")
+        lowers = [store.tree(layer_id) for layer_id in journal.parents[::-1]]
+        sealed = seal(upper, lowers=lowers, epoch=epoch, stubs=journal.stubs)
+    with _timed(seconds, "freeze"):
+        record = {**about, "parents": list(journal.parents), "epoch": epoch, "created": time.time()}
+        layer_id = store.commit(upper, record)
+        throwaways.discard(journal.id, grace_s=0)
+    with _timed(seconds, "pack"):
+        packed = pack(store, layer_id, epoch=epoch, compression=compression)
+        packages = layer_packages(store, layer_id, list(journal.parents))
+    rounded = {phase: round(spent, 3) for phase, spent in seconds.items()}
+    store.update_record(layer_id, packages=packages, seconds=rounded)
+    layer = {"id": layer_id, **about, **packed, "packages": packages, "seconds": rounded}
+    return Frozen(layer, sealed)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[phase] = time.monotonic() - started

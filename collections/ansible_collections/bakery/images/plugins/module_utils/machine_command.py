@@ -1,0 +1,52 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that the target itself runs in a machine, outside of any Ansible task."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.namespaces import (
+    CLEAN_ENVIRONMENT,
+    NamespaceError,
+    Namespaces,
+)
+
+
+class CommandTimeout(MachineFailure):
+    """A command in a machine did not end in time."""
+
+
+class MachineCommand:
+    """Runs commands as root in one machine, in a clean environment."""
+
+    def __init__(self, pid: int, start: int, environment: Mapping[str, str]) -> None:
+        try:
+            self.namespaces = Namespaces(pid, start)
+        except NamespaceError as error:
+            raise MachineFailure(str(error)) from error
+        proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+        self._environment = {**CLEAN_ENVIRONMENT, **proxies, **environment}
+
+    def run(self, command: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+        """Run a command to its end; CommandTimeout after ``timeout_s``, MachineFailure if it cannot be started."""
+        try:
+            return subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=self._environment,
+                preexec_fn=self.namespaces.enter,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise MachineFailure(
+                f"'{' '.join(command)}' in the machine took longer than {timeout_s:.0f} seconds"
+            ) from error
+        except (OSError, subprocess.SubprocessError) as error:
+            raise MachineFailure(f"'{command[0]}' cannot be run in the machine: {error}") from error

@@ -1,0 +1,162 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only door to the container engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+
+LABEL = "io.bakery"
+_TIMEOUT_S = 120
+# More open files than any role needs; the kernel's maximum would make daemons that close every possible
+# descriptor crawl. Engines refuse to raise a limit above the hard one, so both are cut to that.
+_WANTED_LIMITS = (("nofile", resource.RLIMIT_NOFILE, 65536), ("nproc", resource.RLIMIT_NPROC, 32768))
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as the engine reports it."""
+
+    name: str
+    running: bool
+    pid: int
+    address: str | None
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A container in the engine's list, with the labels it was given."""
+
+    name: str
+    labels: dict[str, str]
+
+
+class Podman:
+    """Commands of podman. Every failure is a MachineFailure with the engine's own last words."""
+
+    def __init__(self) -> None:
+        path = shutil.which("podman")
+        if path is None:
+            raise MachineFailure("the container engine podman is not installed; install the package 'podman'")
+        self.path = path
+
+    def run(self, name: str, rootfs: str, command: Sequence[str], *, options: Sequence[str]) -> None:
+        """Start a container on the mounted tree ``rootfs`` in the background."""
+        self._call(
+            *self._runtime(),
+            "run",
+            "--detach",
+            f"--name={name}",
+            *ulimit_options(),
+            "--security-opt=label=disable",
+            *options,
+            "--rootfs",
+            rootfs,
+            *command,
+        )
+
+    def inspect(self, name: str) -> Container | None:
+        """The state of a container, or None if there is none of that name."""
+        done = self._try("container", "inspect", name)
+        if done.returncode:
+            if "no such container" in done.stderr.lower() or "no container with" in done.stderr.lower():
+                return None
+            raise MachineFailure(_sentence("inspect a container", done.stderr))
+        record = json.loads(done.stdout)[0]
+        state, networks = record["State"], record.get("NetworkSettings", {})
+        addresses = [
+            networks.get("IPAddress"),
+            *(n.get("IPAddress") for n in (networks.get("Networks") or {}).values()),
+        ]
+        return Container(
+            name=name,
+            running=bool(state["Running"]),
+            pid=int(state.get("Pid") or 0),
+            address=next((address for address in addresses if address), None),
+            exit_code=int(state.get("ExitCode") or 0),
+        )
+
+    def logs(self, name: str, lines: int) -> str:
+        """The last lines a container wrote; empty if there are none to be had."""
+        done = self._try("logs", "--tail", str(lines), name)
+        return (done.stdout + done.stderr).strip() if done.returncode == 0 else ""
+
+    def remove(self, name: str, *, grace_s: int) -> None:
+        """Stop a container, by force after ``grace_s`` seconds, and remove it; none of that name is fine."""
+        done = self._try("rm", "--force", "--volumes", f"--time={grace_s}", "--ignore", name)
+        if done.returncode and self.inspect(name) is not None:
+            raise MachineFailure(_sentence("remove a container", done.stderr))
+
+    def containers(self, label: str) -> list[Listed]:
+        """All containers, running or not, that carry ``label`` (``key=value``)."""
+        text = self._call("ps", "--all", f"--filter=label={label}", "--format=json")
+        return [
+            Listed(name=record["Names"][0], labels=dict(record.get("Labels") or {}))
+            for record in json.loads(text or "[]") or []
+            if record.get("Names")
+        ]
+
+    def _runtime(self) -> list[str]:
+        """runc where the host has only version 1 control groups, which crun cannot boot systemd on."""
+        if not os.path.exists("/sys/fs/cgroup/cgroup.controllers") and shutil.which("runc"):
+            return ["--runtime=runc"]
+        return []
+
+    def _call(self, *arguments: str) -> str:
+        done = self._try(*arguments)
+        if done.returncode:
+            verb = next(argument for argument in arguments if not argument.startswith("-"))
+            raise MachineFailure(_sentence(f"{verb} a container", done.stderr))
+        return done.stdout
+
+    def _try(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [self.path, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise MachineFailure(
+                f"the container engine did not answer within {_TIMEOUT_S} seconds; see 'podman info' and 'podman ps --all'"
+            ) from error
+        except OSError as error:
+            raise MachineFailure(
+                f"the container engine {self.path} cannot be run: {error.strerror}"
+            ) from error
+
+
+def ulimit_options() -> list[str]:
+    """Explicit limits for a container, none above the hard limit of this process (getrlimit(2))."""
+    options = []
+    for name, number, wanted in _WANTED_LIMITS:
+        hard = resource.getrlimit(number)[1]
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        options.append(f"--ulimit={name}={value}:{value}")
+    return options
+
+
+def label_options(labels: dict[str, Any]) -> list[str]:
+    """Options that put ``io.bakery.<key>=<value>`` on a container."""
+    return [f"--label={LABEL}.{key}={value}" for key, value in sorted(labels.items())]
+
+
+def _sentence(action: str, stderr: str) -> str:
+    lines = [line.strip() for line in stderr.strip().splitlines() if line.strip()]
+    reason = lines[-1].removeprefix("Error: ") if lines else "it gave no reason"
+    return f"the container engine could not {action}: {reason}"

@@ -1,0 +1,94 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a started machine can be used."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.machine_command import CommandTimeout, MachineCommand
+
+_POLL_S = 0.01
+_USABLE = ("running", "degraded")
+_LOGS = 20
+
+
+def wait_for_systemd(command: MachineCommand, *, timeout_s: float) -> list[str]:
+    """Wait until systemd has started everything; returns the names of units that failed.
+
+    A unit that hangs does not hold up the machine for longer than ``timeout_s``: the jobs still running
+    are reported instead.
+    """
+    deadline = time.monotonic() + timeout_s
+    state = ""
+    with _Process(command.namespaces.pid) as process:
+        while time.monotonic() < deadline:
+            process.must_run()
+            # Before its socket exists, systemctl cannot wait for anything and says so at once.
+            remaining = max(1, int(deadline - time.monotonic()))
+            done = command.run(
+                ["timeout", str(remaining), "systemctl", "is-system-running", "--wait"],
+                timeout_s=remaining + 10,
+            )
+            state = done.stdout.decode(errors="replace").strip()
+            if state == "running":
+                return []
+            if state == "degraded":
+                return _units(command, ["list-units", "--failed"])
+            if state in ("stopping", "maintenance"):
+                break
+            time.sleep(_POLL_S)
+    jobs = _units(command, ["list-jobs"])
+    raise MachineFailure(
+        f"the machine did not finish booting within {timeout_s:.0f} seconds (systemd says '{state or 'nothing'}'); "
+        f"still starting: {', '.join(jobs) or 'unknown'}"
+    )
+
+
+def wait_for_process(pid: int, *, settle_s: float) -> bool:
+    """Watch a container's first process for ``settle_s``; returns whether it still runs then."""
+    with _Process(pid) as process:
+        return not process.ended_within(settle_s)
+
+
+def _units(command: MachineCommand, arguments: list[str]) -> list[str]:
+    done = command.run(["systemctl", *arguments, "--plain", "--no-legend", "--no-pager"], timeout_s=10)
+    lines = done.stdout.decode(errors="replace").splitlines()
+    column = 1 if arguments == ["list-jobs"] else 0
+    return [line.split()[column] for line in lines if len(line.split()) > column]
+
+
+class _Process:
+    """A process descriptor (pidfd_open(2)): readable once the process has ended."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._descriptor = -1
+
+    def __enter__(self) -> _Process:
+        try:
+            self._descriptor = os.pidfd_open(self._pid)
+        except ProcessLookupError:
+            self._descriptor = -1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for the end of the process; returns whether it came."""
+        if self._descriptor < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def must_run(self) -> None:
+        """MachineFailure if the process has ended."""
+        if self.ended_within(0):
+            raise MachineFailure("the machine ended while it was booting")

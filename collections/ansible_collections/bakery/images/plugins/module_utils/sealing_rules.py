@@ -1,0 +1,137 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a bake never becomes part of a layer, as data: a place, what happens there, and why.
+
+A rule speaks of the layer's own entries alone. Taking one away gives back what the layers below have
+there, so nothing here ever makes a whiteout.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Action(Enum):
+    """What happens to an entry that a rule names."""
+
+    DROP = "drop"  # the entry goes, a directory with all that is in it
+    EMPTY = "empty"  # a file loses its content, so that its name stays; if a lower layer has it, it goes
+    CONTENTS = "contents"  # a directory stays, all that is in it goes
+    FILES = "files"  # directories stay at any depth, files go
+    LOGS = "logs"  # like FILES, but a file that is not root's loses its content alone
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. ``where`` is a directory relative to the root, ``*`` stands for one component; ``what`` is a
+    regular expression for a whole name in it, or None for the directory itself."""
+
+    where: str
+    what: str | None
+    action: Action
+    reason: str
+
+
+def _at(path: str, action: Action, reason: str) -> Rule:
+    where, _, name = path.rpartition("/")
+    return Rule(where, re.escape(name), action, reason)
+
+
+_RUNTIME = "the container engine mounts its own"
+_IDENTITY = "every machine that starts from the image must make its own"
+_TEMPORARY = "lives no longer than the machine"
+_CACHE = "a cache of apt, stale when the image is used"
+_BACKUP = "the previous version of a file, kept by the tool that changed it"
+_HISTORY = "what somebody did in the machine"
+_RANDOM = "differs from bake to bake and is made again when needed"
+
+RULES: tuple[Rule, ...] = (
+    _at("etc/machine-id", Action.EMPTY, "machine-id(5): an image carries an empty one"),
+    _at("var/lib/dbus/machine-id", Action.DROP, _IDENTITY),
+    Rule("etc/ssh", r"ssh_host_.*key(\.pub)?", Action.DROP, _IDENTITY),
+    _at("var/lib/systemd/random-seed", Action.DROP, _IDENTITY),
+    _at("var/lib/systemd/credential.secret", Action.DROP, _IDENTITY),
+    Rule("etc/nvme", r"host(id|nqn)", Action.DROP, _IDENTITY),
+    _at("etc/hostname", Action.DROP, _RUNTIME),
+    _at("etc/hosts", Action.DROP, _RUNTIME),
+    _at("etc/resolv.conf", Action.DROP, _RUNTIME),
+    _at("run", Action.CONTENTS, _TEMPORARY),
+    _at("tmp", Action.CONTENTS, _TEMPORARY),
+    _at("var/tmp", Action.CONTENTS, _TEMPORARY),
+    Rule("var/lib/apt/lists", r"(?!partial$).*", Action.DROP, _CACHE),
+    _at("var/lib/apt/lists/partial", Action.CONTENTS, _CACHE),
+    Rule("var/cache/apt/archives", r"(?!partial$).*", Action.DROP, _CACHE),
+    _at("var/cache/apt/archives/partial", Action.CONTENTS, _CACHE),
+    Rule("var/cache/apt", r".*\.bin(\..*)?", Action.DROP, _CACHE),
+    _at("var/lib/apt/periodic", Action.CONTENTS, _CACHE),
+    _at("var/lib/apt/daily_lock", Action.DROP, _CACHE),
+    Rule("var/cache/apt-show-versions", r".*", Action.DROP, _CACHE),
+    _at("var/log/journal", Action.CONTENTS, "the journal of the machine"),
+    _at("var/log", Action.LOGS, "logs of the bake (dpkg, alternatives, apt, services, logins)"),
+    _at("var/cache/ldconfig/aux-cache", Action.DROP, "holds inode numbers and times of the machine"),
+    _at("var/cache/man", Action.FILES, _RANDOM),
+    _at("var/cache/fontconfig", Action.FILES, _RANDOM),
+    _at("var/lib/systemd/catalog/database", Action.DROP, _RANDOM),
+    Rule("var/lib/systemd/timers", r"stamp-.*", Action.DROP, "when timers ran in the machine"),
+    _at("var/lib/logrotate/status", Action.DROP, "when logs of the machine were rotated"),
+    _at("var/lib/logrotate.status", Action.DROP, "when logs of the machine were rotated"),
+    Rule("etc", r"(passwd|group|shadow|gshadow|subuid|subgid)-", Action.DROP, _BACKUP),
+    _at("etc/.pwd.lock", Action.DROP, _TEMPORARY),
+    Rule("var/lib/dpkg", r".*-old", Action.DROP, _BACKUP),
+    Rule("var/cache/debconf", r".*-old", Action.DROP, _BACKUP),
+    Rule("var/lib/ucf", r"(hashfile|registry)\.\d+", Action.DROP, _BACKUP),
+    _at("usr/share/info/dir.old", Action.DROP, _BACKUP),
+    _at("var/backups", Action.FILES, _BACKUP),
+    _at("var/lib/sudo/ts", Action.CONTENTS, _HISTORY),
+    *(
+        rule
+        for home in ("root", "home/*")
+        for rule in (
+            Rule(home, r"\.(bash|ash|sh|zsh|python|mysql|psql|node_repl)_history", Action.DROP, _HISTORY),
+            Rule(
+                home, r"\.(history|lesshst|viminfo|wget-hsts|sudo_as_admin_successful)", Action.DROP, _HISTORY
+            ),
+            Rule(home, r"\.ansible_async", Action.DROP, _TEMPORARY),
+            Rule(f"{home}/.ansible", r"tmp|cp|facts|\.lock", Action.DROP, _TEMPORARY),
+            Rule(f"{home}/.cache", r"pip|uv|ansible-compat", Action.DROP, _CACHE),
+        )
+    ),
+)
+
+# Directories that go when sealing emptied them and no lower layer has them; all others stay, because a
+# package or role may have made them with an owner on purpose.
+PRUNED_WHEN_EMPTY = frozenset(
+    {
+        "var/lib/systemd/timers",
+        "var/lib/systemd/linger",
+        "var/log/journal",
+        "root/.ansible",
+        "root/.cache",
+    }
+)
+PRUNED_NAMES_WHEN_EMPTY = frozenset({"__pycache__", ".ansible"})
+
+# Made by packages at install time and different each time; a service needs them, so they stay and are told.
+UNREPEATABLE = {
+    "etc/ssl/private/ssl-cert-snakeoil.key": "a private key made by the package ssl-cert; replace it with your own",
+}
+
+# Where the engine mounts something in a container. What is missing there it creates in the tree.
+MOUNT_STUBS = (
+    "dev",
+    "proc",
+    "sys",
+    "run",
+    "tmp",
+    "etc",
+    "etc/hosts",
+    "etc/hostname",
+    "etc/resolv.conf",
+    "etc/mtab",
+    "var",
+    "var/log",
+    "var/log/journal",
+)

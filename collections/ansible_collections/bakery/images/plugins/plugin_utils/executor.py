@@ -1,0 +1,111 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the connection plugin runs something in a machine: one protocol, and its ordinary implementations.
+
+A faster executor (a warm process in the machine) fits in by implementing ``Executor`` and by handing
+whatever it does not recognise to an ordinary one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Protocol, runtime_checkable
+
+from ansible_collections.bakery.images.plugins.module_utils.namespaces import (
+    CLEAN_ENVIRONMENT,
+    Namespaces,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: its exit status and all it wrote."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs commands as root inside one machine."""
+
+    def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
+        """Run ``command`` to its end, with ``stdin`` as its input (nothing if None)."""
+
+    def close(self) -> None:
+        """Let go of the machine; what runs in it is not touched."""
+
+
+class NamespaceExecutor:
+    """Enters the namespaces of the machine's first process; needs root here, and nothing of the engine."""
+
+    def __init__(self, pid: int, start: int, environment: Mapping[str, str]) -> None:
+        self._namespaces = Namespaces(pid, start)
+        self._environment = {**CLEAN_ENVIRONMENT, **environment}
+
+    def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
+        """See Executor."""
+        return _finish(
+            subprocess.Popen(
+                command,
+                stdin=_source(stdin),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self._environment,
+                preexec_fn=self._namespaces.enter,
+            ),
+            stdin,
+        )
+
+    def close(self) -> None:
+        """See Executor."""
+        self._namespaces.close()
+
+
+class EngineExecutor:
+    """Asks the container engine (``podman exec``): slower, and all an unprivileged user has."""
+
+    def __init__(self, engine: str, container: str, environment: Mapping[str, str]) -> None:
+        settings = {**CLEAN_ENVIRONMENT, **environment}
+        self._prefix = [engine, "exec", "--interactive", "--user", "0", "--workdir", "/"]
+        self._prefix += [f"--env={name}={value}" for name, value in sorted(settings.items())]
+        self._prefix.append(container)
+
+    def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
+        """See Executor."""
+        process = subprocess.Popen(
+            [*self._prefix, *command],
+            stdin=_source(stdin),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        return _finish(process, stdin)
+
+    def close(self) -> None:
+        """See Executor."""
+
+
+def proxy_environment() -> dict[str, str]:
+    """The proxy variables of this process, which the machine needs as much as we do."""
+    names = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+    wanted = {*names, *(name.upper() for name in names)}
+    return {name: value for name, value in os.environ.items() if name in wanted}
+
+
+def _source(stdin: bytes | IO[bytes] | None) -> int | IO[bytes]:
+    if stdin is None:
+        return subprocess.DEVNULL
+    return subprocess.PIPE if isinstance(stdin, bytes) else stdin
+
+
+def _finish(process: subprocess.Popen[bytes], stdin: bytes | IO[bytes] | None) -> Outcome:
+    with process:
+        stdout, stderr = process.communicate(stdin if isinstance(stdin, bytes) else None)
+    status = process.returncode
+    # A shell reports a command that a signal ended in the same way.
+    return Outcome(128 - status if status < 0 else status, stdout, stderr)
