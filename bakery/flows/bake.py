@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, MachineError
 from bakery.flows.bases import ensure_base
 from bakery.flows.images import ImageJob, UnverifiedImage, make_image, record_image
 from bakery.flows.kitchen import Kitchen, LayerCorrupt
@@ -17,7 +18,7 @@ from bakery.flows.trie import Ground, Obtained, Trie, watch_tasks
 from bakery.model.plan import Plan, SetPlan
 from bakery.model.progress import LayerReady, Note, SetStage, Stage
 from bakery.model.project import Project
-from bakery.model.records import ImageRecord
+from bakery.model.records import BaseRecord, ImageRecord
 from bakery.model.result import BakeResult, LayerResult, Status
 
 # How often a bake starts over because the store lost a layer that the catalog knew.
@@ -100,6 +101,8 @@ class _Oven:
         self._request = request
         self._kitchen = kitchen
         self._trie = self._new_trie()
+        self._repairing = threading.Lock()
+        self._forgotten: set[tuple[Trie, str]] = set()
 
     def _new_trie(self) -> Trie:
         request = self._request
@@ -129,18 +132,28 @@ class _Oven:
             except LayerCorrupt as trouble:
                 name = tray.plan.role_set.name
                 self._kitchen.watch(Note(name, f"{trouble.message}: making it again"))
-                tray.plan = self._forget_corrupt(tray.plan, trouble.layer_id)
+                tray.plan = self._repair(tray.plan, trie, trouble.layer_id)
                 tray.obtained.clear()
                 trie = self._new_trie()
         return self._bake_locked(tray, trie)
 
-    def _forget_corrupt(self, plan: SetPlan, layer_id: str) -> SetPlan:
+    def _repair(self, plan: SetPlan, trie: Trie, layer_id: str) -> SetPlan:
+        """The plan anew, without the layer. Role sets that met it in the same trie forget it once: the second
+        would forget what the first one made in its place.
+        """
+        same = (plan.role_set.name, plan.target)
+        with self._repairing:
+            if (trie, layer_id) not in self._forgotten:
+                self._forgotten.add((trie, layer_id))
+                self._forget(plan, layer_id)
+            replanned = self._request.replan()
+        return next(one for one in replanned.sets if (one.role_set.name, one.target) == same)
+
+    def _forget(self, plan: SetPlan, layer_id: str) -> None:
         if plan.base_record and layer_id in plan.base_record.layer_ids:
             self._kitchen.catalog.forget_bases(plan.target, (plan.base_record.digest,))
             ensure_base(self._kitchen, plan.target, plan.base, refresh=True)
         self._kitchen.catalog.forget_layers(plan.target, (layer_id,))
-        same = (plan.role_set.name, plan.target)
-        return next(one for one in self._request.replan().sets if (one.role_set.name, one.target) == same)
 
     def _bake_locked(self, tray: _Tray, trie: Trie) -> BakeResult:
         plan, kitchen = tray.plan, self._kitchen
@@ -158,8 +171,7 @@ class _Oven:
 
     def _obtain_layers(self, tray: _Tray, trie: Trie) -> None:
         plan = tray.plan
-        assert plan.base_record is not None, "bases are made before role sets"
-        ground = Ground.of(plan.base_record)
+        ground = Ground.of(_made_base(plan))
         for number, node in enumerate(plan.nodes):
             _enter(self._kitchen, plan, Stage.ROLE, role=node.use.name, done=number)
             obtained = trie.obtain(plan, node, ground)
@@ -178,8 +190,7 @@ class _Oven:
             )
 
     def _finish(self, tray: _Tray) -> BakeResult:
-        plan, base = tray.plan, tray.plan.base_record
-        assert base is not None, "bases are made before role sets"
+        plan, base = tray.plan, _made_base(tray.plan)
         _enter(self._kitchen, plan, Stage.CAPTURE, done=len(plan.nodes))
         layers = tuple(one.outcome.record for one in tray.obtained)
         job = ImageJob(self._request.project, plan, base, layers, keep=self._request.keep)
@@ -199,6 +210,16 @@ class _Oven:
             irreproducible=tuple(one for obtained in tray.obtained for one in obtained.different),
             machine=_machine(up) if self._request.keep else None,
         )
+
+
+def _made_base(plan: SetPlan) -> BaseRecord:
+    """The base, which was made before; another process may have pruned it since."""
+    if plan.base_record is None:
+        raise MachineError(
+            f"base '{plan.base.name}' was removed while it was needed",
+            hint=f"bake again: bakery bake {plan.role_set.name}",
+        )
+    return plan.base_record
 
 
 def _machine(up: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -248,7 +269,15 @@ def _failed(tray: _Tray, error: BakeryError) -> BakeResult:
     )
 
 
+def _clear_attempt(kitchen: Kitchen, record: ImageRecord) -> None:
+    """Forget an earlier failure: the last bake did not fail. Writes only if there is one."""
+    mine = (record.role_set, record.target)
+    if any((one.role_set, one.target) == mine for one in kitchen.catalog.attempts()):
+        kitchen.catalog.clear_attempt(*mine)
+
+
 def _unchanged(kitchen: Kitchen, plan: SetPlan, record: ImageRecord) -> BakeResult:
+    _clear_attempt(kitchen, record)
     known = kitchen.catalog.layers()
     layers = [known[plan.target, key] for key in record.layers if (plan.target, key) in known]
     _enter(kitchen, plan, Stage.DONE, done=len(plan.nodes))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, ProvisionError
+from bakery.model.progress import Note
 from bakery.model.project import Timeouts
 from bakery.model.records import MachineEntry, Owner
 from bakery.model.run import FailureKind, Provision, Run, RunFailure
@@ -49,6 +50,7 @@ class Kitchen:
         watch: TaskWatch | None = None,
     ) -> Mapping[str, Any]:
         """Run one playbook and return what it handed up. A failure raises the error that fits it."""
+        stop_if_cancelled(self.cancel)
         run = Run(
             playbook=playbook,
             variables={
@@ -69,6 +71,12 @@ class Kitchen:
     def shielded(self) -> Kitchen:
         """The same kitchen for cleaning up: it works on although somebody asked to stop."""
         return replace(self, cancel=Unstoppable(), ansible=self.ansible.shielded())
+
+
+def stop_if_cancelled(cancel: Cancel) -> None:
+    """Raise InterruptedBake if somebody asked to stop: nothing new begins then."""
+    if cancel.requested():
+        raise InterruptedBake("interrupted")
 
 
 class Unstoppable:
@@ -125,6 +133,7 @@ def minded_machine(kitchen: Kitchen, target: str, *, purpose: str, role_set: str
     The steps discard their machine themselves when all goes well and then call ``gone()``; whatever else
     happens, an exception or a request to stop, the discard step runs here.
     """
+    stop_if_cancelled(kitchen.cancel)
     entry = MachineEntry(
         id=new_machine_id(),
         target=target,
@@ -137,11 +146,10 @@ def minded_machine(kitchen: Kitchen, target: str, *, purpose: str, role_set: str
     minder = Minder(entry)
     try:
         yield minder
-    finally:
-        if minder.present:
-            _discard(kitchen.shielded(), minder)
-        if not minder.left_running:
-            kitchen.catalog.close_machine(entry.id)
+    except BaseException:
+        _put_away_after_trouble(kitchen, minder)
+        raise
+    _put_away(kitchen, minder)
 
 
 class Minder:
@@ -150,6 +158,7 @@ class Minder:
     def __init__(self, entry: MachineEntry) -> None:
         self.id = entry.id
         self.target = entry.target
+        self.role_set = entry.role_set
         self.present = True
         self.left_running = False
         self.keep_as: str | None = None
@@ -162,6 +171,23 @@ class Minder:
         """The user wants the machine; ``bakery sweep`` removes it once its time is over."""
         self.present = False
         self.left_running = True
+
+
+def _put_away(kitchen: Kitchen, minder: Minder) -> None:
+    if minder.present:
+        _discard(kitchen.shielded(), minder)
+    if not minder.left_running:
+        kitchen.catalog.close_machine(minder.id)
+
+
+def _put_away_after_trouble(kitchen: Kitchen, minder: Minder) -> None:
+    """Put the machine away; where that fails too, the first error is the one to be told."""
+    try:
+        _put_away(kitchen, minder)
+    except BakeryError as trouble:
+        # Still open in the journal, so a sweep finds it once this process is gone.
+        text = f"the machine {minder.id} could not be discarded: {trouble.message}; 'bakery sweep' removes it"
+        kitchen.watch(Note(minder.role_set, text))
 
 
 def _discard(kitchen: Kitchen, minder: Minder) -> None:

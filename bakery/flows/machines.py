@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakery.errors import InputError
-from bakery.flows.images import checks_of
+from bakery.flows.images import SHORT, checks_of
 from bakery.flows.kitchen import Kitchen, minded_machine
 from bakery.model.records import Attempt, CheckReport, ImageRecord
+
+# Fewer digits of a digest are more likely a mistyped name.
+_SHORTEST_DIGEST = 6
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,30 @@ def find_image(kitchen: Kitchen, name: str, target: str | None = None) -> ImageR
         by_name = [one for one in images if one.role_set == wanted]
     else:
         by_name = [one for one in images if one.role_set == wanted and one.fingerprint.startswith(tag)]
-    found = by_name or [one for one in images if len(name) >= 6 and _identified_by(one, name)]
+    found = by_name or _by_digest(images, name)
     if not found:
         known = ", ".join(dict.fromkeys(one.role_set for one in images)) or "none yet"
         raise InputError(f"there is no image '{name}'", hint=f"known images: {known}")
     return found[-1]
 
 
-def _identified_by(image: ImageRecord, text: str) -> bool:
+def _by_digest(images: list[ImageRecord], text: str) -> list[ImageRecord]:
+    """The images whose digests or fingerprint begin with ``text``: all of one artifact, or it is refused."""
     digits = text.removeprefix("sha256:")
-    known = (image.artifact["id"], image.artifact["digest"], image.fingerprint)
-    return any(str(one).removeprefix("sha256:").startswith(digits) for one in known)
+    if len(digits) < _SHORTEST_DIGEST:
+        return []
+    found = [
+        one
+        for one in images
+        if any(
+            str(known).removeprefix("sha256:").startswith(digits)
+            for known in (one.artifact["id"], one.artifact["digest"], one.fingerprint)
+        )
+    ]
+    if len({one.artifact["digest"] for one in found}) > 1:
+        names = ", ".join(dict.fromkeys(f"{one.role_set}:{one.fingerprint[:SHORT]}" for one in found))
+        raise InputError(f"'{text}' begins the digests of several images", hint=f"they are {names}")
+    return found
 
 
 def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]], int]) -> int:

@@ -78,13 +78,15 @@ def plan_prune(kitchen: Kitchen, target: str, *, wanted_bases: frozenset[str], k
         for (kind, spec), one in kitchen.catalog.bases().items()
         if kind == target and (spec in wanted_bases or one.digest in base_digests)
     ]
-    attempt_layers = {
-        layer for one in kitchen.catalog.attempts() if one.target == target for layer in one.layers
-    }
+    attempts = [one for one in kitchen.catalog.attempts() if one.target == target]
+    # A failed bake keeps what 'bakery shell' needs to look inside.
+    kept_digests |= {str(one.artifact["digest"]) for one in attempts if one.artifact}
     keep_layers = {
         *(layers[key].id for key in used if key in layers),
         *(layer for base in bases for layer in base.layer_ids),
-        *attempt_layers,
+        # A base that was renewed is not among the bases, but images made from the old one still need it.
+        *(layer for image in kept for layer in image.inputs.get("base_layers", ())),
+        *(layer for one in attempts for layer in one.layers),
     }
     return PrunePlan(
         target=target,
@@ -100,7 +102,7 @@ def _newest(images: list[ImageRecord], last: int) -> list[ImageRecord]:
     by_set: dict[str, list[ImageRecord]] = {}
     for image in images:
         by_set.setdefault(image.role_set, []).append(image)
-    return [image for mine in by_set.values() for image in mine[-last:]]
+    return [image for mine in by_set.values() for image in mine[max(0, len(mine) - last) :]]
 
 
 def _within(images: list[ImageRecord], layers: Mapping[str, LayerRecord], budget: int) -> list[ImageRecord]:
@@ -108,7 +110,7 @@ def _within(images: list[ImageRecord], layers: Mapping[str, LayerRecord], budget
     kept: list[ImageRecord] = []
     counted: set[str] = set()
     used = 0
-    for image in sorted(images, key=lambda one: one.made, reverse=True):
+    for image in sorted(images, key=lambda one: one.made)[::-1]:
         new = [key for key in image.layers if key not in counted and key in layers]
         size = sum(layers[key].size for key in new)
         if used + size > budget:

@@ -40,8 +40,8 @@ class FakeAnsible:
 
     ``machines`` are those launched and not discarded. ``failures`` maps a run's label (``layer nginx``,
     ``image web``, ``base bookworm``, ``discard``) to how it fails, ``corrupt`` holds layer ids that the store
-    lost, ``contents`` what a role's layer holds, ``checks`` the outcome per role set. ``before`` is called with
-    the label at the start of each run.
+    lost, ``contents`` what a role's layer holds, ``checks`` the outcome per role set. ``before`` is called
+    with the label at the start of each run.
     """
 
     def __init__(self, cancel: Cancel, write: Callable[[str], None]) -> None:

@@ -36,7 +36,7 @@ def changed(role: str, text: str = "0 changed") -> Any:
     return role_source(role, {"tasks/main.yml": text})
 
 
-# ── caching ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── caching ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_nothing_is_cached_before_the_first_bake() -> None:
@@ -121,7 +121,7 @@ def test_a_layers_key_is_what_a_bake_computes() -> None:
     assert second.key == layer_key(content_after(one.base_record.digest, first.cached), second.recipe)
 
 
-# ── the trie ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the trie ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_shared_prefix_has_the_same_chain_in_two_role_sets() -> None:
@@ -165,7 +165,7 @@ def test_roles_that_depend_on_each_other_are_planned() -> None:
     assert set(node.inputs["trees"]) == {"a", "b"}
 
 
-# ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── checks ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_checks_are_those_of_the_roles_then_those_of_the_set() -> None:
@@ -220,7 +220,7 @@ def test_a_plan_is_unchanged_only_if_every_role_set_is() -> None:
     assert Plan(sets=plan_all(SHARED, without_db).sets[:1]).unchanged
 
 
-# ── pure ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── pure ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_equal_inputs_give_equal_plans() -> None:
@@ -247,7 +247,7 @@ def test_planning_does_no_io(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first.unchanged
 
 
-# ── wanted sets ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── wanted sets ───────────────────────────────────────────────────────────────────────────────────
 
 MANY = project(
     role_set("web", "common", targets=("one", "two")),
@@ -273,7 +273,7 @@ def test_a_target_that_a_set_does_not_have_is_refused() -> None:
     assert str(refusal.value) == "bakery.yml:1: role set 'db' has no target 'two'; it has one"
 
 
-# ── why ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── why ───────────────────────────────────────────────────────────────────────────────────────────
 
 WHYS = [
     ({}, {}, ()),

@@ -75,7 +75,7 @@ def with_role(source: Any, *others: Any) -> World:
     return replace(around(of), roles={one.name: one for one in (NGINX, SSL, source, *others)})
 
 
-# ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── inputs ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_another_content_of_the_base_changes_the_key() -> None:
@@ -258,7 +258,7 @@ def test_the_order_of_roles_changes_the_fingerprint() -> None:
     assert plan_one(one, world(one)).fingerprint != plan_one(other, world(other)).fingerprint
 
 
-# ── what is no input ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is no input ──────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_variable_of_the_set_that_the_role_never_names_does_not_change_the_key() -> None:
@@ -372,7 +372,7 @@ def test_plain_values_have_the_same_key_in_every_home() -> None:
     assert_same(planned(), planned(secret=b"another home"))
 
 
-# ── secrets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── secrets ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_vaulted_text_and_its_plain_digest_appear_nowhere_in_a_plan() -> None:
