@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import secrets
@@ -35,8 +36,10 @@ _FILE_MODE = 0o644
 _TAR_MODE_DIRECTORY = 0o755
 
 
-def export(layout: OciLayout, image: Image, *, path: str, kind: str, name: str) -> int:
-    """Write the image to the file ``path`` as an archive of ``kind``; returns its size in bytes.
+def export(layout: OciLayout, image: Image, *, path: str, kind: str, name: str) -> tuple[int, bool]:
+    """Write the image to the file ``path`` as an archive of ``kind``.
+
+    Returns its size in bytes and whether the file was not there or differed.
 
     ``name`` (NAME:TAG) is the name inside. The file appears complete or not at all; same image, same bytes.
     """
@@ -51,14 +54,16 @@ def export(layout: OciLayout, image: Image, *, path: str, kind: str, name: str) 
             out.flush()
             os.fsync(out.fileno())
             size = out.tell()
-        os.rename(partial, path)
-        fsync_directory(os.path.dirname(os.path.abspath(path)))
+        changed = not os.path.isfile(path) or not filecmp.cmp(partial, path, shallow=False)
+        if changed:
+            os.rename(partial, path)
+            fsync_directory(os.path.dirname(os.path.abspath(path)))
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
     finally:
         if os.path.lexists(partial):
             os.unlink(partial)
-    return size
+    return size, changed
 
 
 class _Archive:

@@ -91,7 +91,7 @@ def host_platform() -> dict[str, str]:
 def compose(store: LayerStore, request: ImageRequest) -> tuple[dict[str, Any], bool]:
     """Pack what is not packed, write config and manifest, enter the image into the index, untagged.
 
-    Returns the artifact {kind, id, digest, location, size, run, paths} and whether the image is new.
+    Returns the artifact {kind, id, digest, location, size, config, run, paths} and whether the image is new.
     """
     if not request.layers:
         raise StoreError(f"image '{request.name}' has no layers")
@@ -122,7 +122,8 @@ def compose(store: LayerStore, request: ImageRequest) -> tuple[dict[str, Any], b
         "digest": digest,
         "location": f"oci:{layout.path}@{digest}",
         "size": size + manifest["config"]["size"] + descriptor["size"],
-        "run": run_command(layout, request.name, settings),
+        "config": settings,
+        "run": run_command(f"oci:{layout.path}:{checked_name(request.name)}", settings),
         "paths": [
             layout.blobs.path(blob) for blob in _unique([digest, config_digest, *_blob_digests(layers)])
         ],
@@ -130,8 +131,8 @@ def compose(store: LayerStore, request: ImageRequest) -> tuple[dict[str, Any], b
     return artifact, changed
 
 
-def run_command(layout: OciLayout, name: str, config: dict[str, Any]) -> str:
-    """A command that runs the image called ``name`` once it is tagged, each of its ports published."""
+def run_command(reference: str, config: dict[str, Any]) -> str:
+    """A command that runs the image ``reference`` with each of its ports published."""
     words = ["podman", "run", "--rm"]
     if config.get("Cmd") == [INIT] and not config.get("Entrypoint"):
         words += ["--systemd=always"]
@@ -139,7 +140,7 @@ def run_command(layout: OciLayout, name: str, config: dict[str, Any]) -> str:
         number, _, protocol = port.partition("/")
         target = number if protocol == "tcp" else port
         words += ["-p", f"{_unprivileged(number)}:{target}"]
-    return shlex.join([*words, f"oci:{layout.path}:{checked_name(name)}"])
+    return shlex.join([*words, reference])
 
 
 def rfc3339(epoch: int) -> str:

@@ -30,6 +30,7 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 REF_NAME = "org.opencontainers.image.ref.name"
+_SHORTEST_DIGEST = 6
 LAYOUT_FILE = canonical_json({"imageLayoutVersion": "1.0.0"})
 # What both the reference grammar of image-spec (annotations.md) and the name grammar of registries allow.
 _NAME = re.compile(r"\A[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*:[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
@@ -107,15 +108,21 @@ class OciLayout:
         """Tag -> manifest digest."""
         return {name: entry["digest"] for entry in self.descriptors() if (name := _ref_name(entry))}
 
-    def resolve(self, reference: str) -> str:
-        """The manifest digest of a tag (``NAME`` means ``NAME:latest``) or of a digest or its unique beginning."""
+    def find(self, reference: str) -> list[str]:
+        """The manifest digests that a tag (``NAME`` means ``NAME:latest``), a digest or the beginning of one means."""
         entries = self.descriptors()
         for entry in entries:
             if _ref_name(entry) in (reference, f"{reference}:latest"):
-                return str(entry["digest"])
-        digests = {str(entry["digest"]) for entry in entries}
+                return [str(entry["digest"])]
         wanted = reference.removeprefix("sha256:")
-        found = [digest for digest in digests if len(wanted) >= 6 and digest[7:].startswith(wanted)]
+        digests = sorted({str(entry["digest"]) for entry in entries})
+        return [
+            digest for digest in digests if len(wanted) >= _SHORTEST_DIGEST and digest[7:].startswith(wanted)
+        ]
+
+    def resolve(self, reference: str) -> str:
+        """The one manifest digest that ``find`` gives."""
+        found = self.find(reference)
         if len(found) == 1:
             return found[0]
         problem = "names several images" if found else "is not in the image store"

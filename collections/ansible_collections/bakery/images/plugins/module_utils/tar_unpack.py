@@ -105,10 +105,13 @@ class _Unpacker:
             del self.directories[known]
 
     def _whiteout(self, directory: int, name: bytes) -> None:
-        self.files += 1
-        status = _lstat(directory, name)
+        if name.startswith(WHITEOUT_PREFIX):
+            # Another of aufs's own files (.wh..wh.plnk and such); they have no meaning in a layer.
+            return
         if name in (b"", b".", b".."):
             raise StoreError("the layer has a whiteout without a name")
+        self.files += 1
+        status = _lstat(directory, name)
         if status is None:
             os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=directory)
         elif stat.S_ISDIR(status.st_mode):

@@ -1,0 +1,170 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pruning: what no kept image, kept layer, kept base, machine or failed bake refers to is removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL, LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
+from ansible_collections.bakery.images.plugins.module_utils.oci_layout import OciLayout, load_image
+
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What to keep: layer ids, manifest digests, and bases by name, digest or key; ``grace_s``: layers and blobs younger
+    than so many seconds stay too, as somebody may be about to refer to them."""
+
+    layers: frozenset[str]
+    images: frozenset[str]
+    bases: frozenset[str]
+    grace_s: int = 0
+
+
+@dataclass
+class Garbage:
+    """What goes: layer ids, manifest and blob digests, paths of base records, leftovers; ``bytes`` on disk."""
+
+    layers: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    blobs: list[str] = field(default_factory=list)
+    bases: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+    bytes: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.layers or self.images or self.blobs or self.bases or self.leftovers)
+
+
+def find_garbage(store: LayerStore, keep: Keep) -> Garbage:
+    """What a prune would remove; changes nothing. StoreError if a journal or record that protects cannot be read."""
+    layout = layout_of(store)
+    garbage = Garbage()
+    youngest = time.time() - keep.grace_s
+    kept_layers = set(keep.layers) | _layers_in_use(store)
+    for path, base in _documents(os.path.join(store.root, "bases"), ".json"):
+        key = os.path.basename(path).removesuffix(".json")
+        if {key, base.get("name"), base.get("digest")} & keep.bases:
+            kept_layers.update(base.get("layers", ()))
+        else:
+            garbage.bases.append(path)
+    for layer_id in store.ids():
+        if layer_id not in kept_layers and os.stat(store.path(layer_id)).st_ctime < youngest:
+            garbage.layers.append(layer_id)
+            garbage.bytes += _disk_usage(store.path(layer_id))
+    garbage.images = sorted({entry["digest"] for entry in layout.descriptors()} - keep.images)
+    used = _blobs_in_use(store, layout, set(garbage.layers), set(garbage.images))
+    for digest in layout.blobs.digests():
+        status = os.stat(layout.blobs.path(digest))
+        if digest not in used and status.st_ctime < youngest:
+            garbage.blobs.append(digest)
+            garbage.bytes += status.st_blocks * _BLOCK
+    garbage.leftovers = [*_dead_partials(layout), *_flattened_without_blob(store, set(garbage.blobs))]
+    return garbage
+
+
+def remove_garbage(store: LayerStore, garbage: Garbage) -> None:
+    """Remove it: first what refers, then what is referred to, so that an interruption leaves nothing dangling."""
+    layout = layout_of(store)
+    if garbage.images:
+        layout.drop(set(garbage.images))
+    for path in [*garbage.bases, *garbage.leftovers]:
+        _unlink(path)
+    for layer_id in garbage.layers:
+        store.remove(layer_id)
+    for digest in garbage.blobs:
+        layout.blobs.remove(digest)
+
+
+def _layers_in_use(store: LayerStore) -> set[str]:
+    """Layers under machines and under what failed bakes left to look into."""
+    used: set[str] = set()
+    for directory, name in (("machines", "machine.json"), ("failed", "layer.json")):
+        for path, document in _documents(os.path.join(store.root, directory), f"/{name}"):
+            parents = document.get("parents", [])
+            if not isinstance(parents, list):
+                raise StoreError(f"{path} has no list of parents; run the sweep before pruning")
+            used.update(parents)
+    return used
+
+
+def _blobs_in_use(store: LayerStore, layout: OciLayout, layers: set[str], images: set[str]) -> set[str]:
+    used: set[str] = set()
+    for entry in layout.descriptors():
+        if entry["digest"] not in images:
+            used |= load_image(layout.blobs, entry).blobs
+    for layer_id in store.ids():
+        if layer_id not in layers:
+            used |= {blob["digest"] for blob in store.record(layer_id).get("blobs", {}).values()}
+    return used
+
+
+def _documents(directory: str, suffix: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The JSON objects ``directory/*suffix``; ``.partial`` ones left out."""
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return
+    for name in names:
+        path = (
+            os.path.join(directory, name) if name.endswith(suffix) else os.path.join(directory, name + suffix)
+        )
+        if PARTIAL in name or not os.path.isfile(path):
+            continue
+        try:
+            with open(path, "rb") as source:
+                document = json.load(source)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path} cannot be read ({error}); run the sweep before pruning") from error
+        if isinstance(document, dict):
+            yield path, document
+
+
+def _dead_partials(layout: OciLayout) -> list[str]:
+    """Half-written blobs whose writer, named first in the file name, is gone."""
+    return [
+        path
+        for path in layout.blobs.stale()
+        if not os.path.exists(f"/proc/{os.path.basename(path).partition('.')[0]}")
+    ]
+
+
+def _flattened_without_blob(store: LayerStore, doomed: set[str]) -> list[str]:
+    return [
+        path
+        for path, document in _documents(os.path.join(store.root, "flattened"), ".json")
+        if document.get("blob", {}).get("digest") in doomed
+    ]
+
+
+def _disk_usage(path: str) -> int:
+    """Bytes on disk below ``path``; a file with several names counts once."""
+    seen: set[int] = set()
+    total = 0
+    for directory, names, files in os.walk(path):
+        for name in [*names, *files]:
+            status = os.lstat(os.path.join(directory, name))
+            if status.st_ino not in seen:
+                seen.add(status.st_ino)
+                total += status.st_blocks * _BLOCK
+    return total
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"cannot remove {path}: {error.strerror}") from error

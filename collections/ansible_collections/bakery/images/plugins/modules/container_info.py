@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Report on layers: packages, files, differences."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_info
+author: the bakery contributors
+version_added: 0.1.0
+short_description: Report on layers of images
+description:
+  - Tells the packages in a stack of layers and which role brought each, or how two stacks differ in packages and files.
+  - Reads the layers' trees; starts nothing. Packages are those of dpkg.
+extends_documentation_fragment:
+  - bakery.images.machine_owner
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.actiongroups
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: linux
+  action_group:
+    support: full
+    membership: [bakery.images.bakery]
+requirements:
+  - root
+options:
+  layers:
+    description: Ids of the layers, lowest first.
+    type: list
+    elements: str
+    required: true
+  other_layers:
+    description: Ids of the layers to compare with, lowest first.
+    type: list
+    elements: str
+  files:
+    description: List the files of each layer, too. Without effect when O(other_layers) is given.
+    type: bool
+    default: false
+  verify:
+    description: Read every layer and fail if one no longer has the digest that it had when it was packed.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Tell what sets two images apart
+  bakery.images.container_info:
+    home: /var/lib/bakery
+    layers: [8c1f0a2b3c4d5e6f, 0a1b2c3d4e5f6071]
+    other_layers: [8c1f0a2b3c4d5e6f, 5e6f70810a1b2c3d]
+  register: difference
+"""
+
+RETURN = r"""
+report:
+  description: What is in the layers, or what sets the two stacks apart.
+  returned: success
+  type: dict
+  contains:
+    layers:
+      description: Each layer with C(id), C(role), C(version), C(created_by), C(digest), C(size), C(files), C(packages), C(paths).
+      returned: unless O(other_layers) is given
+      type: list
+      elements: dict
+    packages:
+      description:
+        - Without O(other_layers) a list of C(name), C(version), C(layer) and C(role) of each package.
+        - With it a dictionary of C(added), C(removed) and C(changed) packages, each with its C(role).
+      type: raw
+    files:
+      description: Each path that differs with C(path), C(kind), C(change), C(what), C(role), C(layer) and C(before_layer).
+      returned: when O(other_layers) is given
+      type: list
+      elements: dict
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bakery.images.plugins.module_utils.layer_report import compare_stacks, describe_stack
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.packing import verify
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "home": {"type": "path", "required": True},
+            "layers": {"type": "list", "elements": "str", "required": True},
+            "other_layers": {"type": "list", "elements": "str"},
+            "files": {"type": "bool", "default": False},
+            "verify": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        report = report_on(LayerStore(os.path.join(module.params["home"], "container")), module.params)
+    except StoreError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, report=report)
+
+
+def report_on(store: LayerStore, params: dict[str, Any]) -> dict[str, Any]:
+    """The report that the options ask for."""
+    layers, others = params["layers"], params["other_layers"]
+    if params["verify"]:
+        for layer_id in dict.fromkeys([*layers, *(others or ())]):
+            verify(store, layer_id)
+    if others is None:
+        return describe_stack(store, layers, files=params["files"])
+    return compare_stacks(store, layers, others)
+
+
+if __name__ == "__main__":
+    main()
