@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema.validators import validator_for
 
 from bakery.cli.main import bakery
 from bakery.errors import ExitCode
@@ -53,4 +53,4 @@ def test_every_exit_code_is_documented(repository: Path) -> None:
 
 def test_published_schema_is_a_json_schema(repository: Path) -> None:
     schema = json.loads((repository / "docs" / "reference" / "bakery.schema.json").read_text())
-    Draft202012Validator.check_schema(schema)
+    validator_for(schema).check_schema(schema)

@@ -15,7 +15,7 @@ from tools.reference import markdown
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COLLECTION = "bakery.images"
-PLAYBOOKS = ROOT / "collections" / "ansible_collections" / "bakery" / "images" / "playbooks"
+TREE = ROOT / "collections" / "ansible_collections" / "bakery" / "images"
 
 
 def render() -> str:
@@ -40,9 +40,12 @@ def render() -> str:
 
 
 def _documented(kind: str) -> Mapping[str, Any]:
-    listing = _ansible_doc("--list", "--type", kind, COLLECTION)
-    names = sorted(name for name in listing if name.startswith(f"{COLLECTION}."))
-    return _ansible_doc("--type", kind, *names) if names else {}
+    if kind == "role":
+        names = [path.name for path in (TREE / "roles").iterdir()]
+    else:
+        directory = TREE / "plugins" / ("modules" if kind == "module" else kind)
+        names = [path.stem for path in directory.glob("*.py") if path.stem != "__init__"]
+    return _ansible_doc("--type", kind, *(f"{COLLECTION}.{name}" for name in sorted(names)))
 
 
 def _ansible_doc(*arguments: str) -> Mapping[str, Any]:
@@ -60,14 +63,16 @@ def _ansible_doc(*arguments: str) -> Mapping[str, Any]:
 
 
 def _playbooks() -> Iterator[tuple[str, str]]:
-    for path in sorted(PLAYBOOKS.glob("*.yml")):
-        yield f"`{COLLECTION}.{path.stem}`", _leading_comment(path)
+    for path in sorted((TREE / "playbooks").glob("*.yml")):
+        text = path.read_text(encoding="utf-8")
+        plays = "; ".join(re.findall(r"^- name: (.*)$", text, re.MULTILINE))
+        yield f"`{COLLECTION}.{path.stem}`", _leading_comment(text) or plays
 
 
-def _leading_comment(path: Path) -> str:
-    """The comment that a playbook begins with, up to the first line that is none or is empty."""
+def _leading_comment(text: str) -> str:
+    """The comment that a playbook begins with, without its licence lines."""
     words: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in text.splitlines():
         if line == "---" or line.startswith(("# Copyright", "# GNU", "# SPDX")):
             continue
         if not line.startswith("# "):

@@ -13,6 +13,7 @@ from typing import Any
 from tools.reference import markdown
 
 Schema = Mapping[str, Any]
+SCALARS = {"string", "number", "boolean"}
 
 INTRODUCTION = """\
 The project file is found by walking up from the working directory; `--project` names another. The tables
@@ -74,13 +75,18 @@ def _row(root: Schema, name: str, spec: Schema, *, required: bool) -> tuple[str,
 
 
 def _takes(root: Schema, spec: Schema) -> str:
-    """The type in words."""
+    """The type in words. That a key may stand there without a value goes without saying."""
     spec = _resolve(root, spec)
+    if "properties" in spec:
+        return "mapping"
     if alternatives := (*spec.get("anyOf", ()), *spec.get("oneOf", ())):
-        return " or ".join(dict.fromkeys(_takes(root, one) for one in alternatives))
+        words = (_takes(root, one) for one in alternatives if one.get("type") != "null")
+        return " or ".join(dict.fromkeys(words))
     if "const" in spec or "enum" in spec:
-        return " or ".join(f"`{json.dumps(value)}`" for value in spec.get("enum", [spec.get("const")]))
+        return " or ".join(f"`{value}`" for value in spec.get("enum", [spec.get("const")]))
     kinds = spec.get("type", "anything")
+    if isinstance(kinds, list) and SCALARS.issubset(kinds):
+        return "scalar"
     return " or ".join(_kind(root, spec, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
 
 
@@ -88,12 +94,10 @@ def _kind(root: Schema, spec: Schema, kind: str) -> str:
     match kind:
         case "array":
             return f"list of {_takes(root, spec.get('items', {}))}"
-        case "object" if "properties" not in spec and isinstance(spec.get("additionalProperties"), Mapping):
+        case "object" if isinstance(spec.get("additionalProperties"), Mapping):
             return f"names, each with {_takes(root, spec['additionalProperties'])}"
         case "object":
             return "mapping"
-        case "null":
-            return "nothing"
     return kind
 
 
