@@ -20,7 +20,7 @@ def boot_id() -> str:
     return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def owner_of_this_process(bake: str) -> Owner:
+def this_owner(bake: str) -> Owner:
     """The owner that stands for the calling process; ``bake`` is the id of what it is doing."""
     pid = os.getpid()
     start = start_ticks(pid)

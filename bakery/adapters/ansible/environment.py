@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bakery.adapters.ansible.places import Places
+from bakery.adapters.ansible.places import Places, collection_paths
 from bakery.adapters.ansible.private_dir import PrivateDir
 from bakery.adapters.ansible.processes import RUN_MARKER
 from bakery.model.run import Run
@@ -78,7 +78,7 @@ def _ansible_settings(run: Run, private: PrivateDir, places: Places) -> dict[str
         "ANSIBLE_CONFIG": str(private.path / "ansible.cfg"),
         "ANSIBLE_HOME": str(private.path / "ansible"),
         "ANSIBLE_LOCAL_TEMP": str(private.path / "tmp"),
-        "ANSIBLE_COLLECTIONS_PATH": _joined((places.collections, run.project_root / "collections")),
+        "ANSIBLE_COLLECTIONS_PATH": _joined(collection_paths(run.project_root, places)),
         "ANSIBLE_ROLES_PATH": _joined(roles),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_NO_TARGET_SYSLOG": "True",

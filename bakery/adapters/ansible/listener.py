@@ -16,7 +16,7 @@ Event = Mapping[str, Any]
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _WARNING = re.compile(r"^\[(?:DEPRECATION )?WARNING\]: *")
 # Where a warning comes from, and the lines it quotes from there.
-_SOURCE = re.compile(r"\s*\nOrigin: (\S+:\d+)(?::\d+)?\n.*", re.DOTALL)
+_SOURCE = re.compile(r"\s*\nOrigin: (\S+?:\d+)(?::\d+)?\n.*", re.DOTALL)
 _FATAL = {"runner_on_failed": FailureKind.TASK, "runner_on_unreachable": FailureKind.UNREACHABLE}
 _NOT_FATAL = frozenset({"rescued", "ignored"})
 _OUTPUT_LINES = 400

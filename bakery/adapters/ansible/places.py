@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import bakery
@@ -56,9 +55,6 @@ def known_targets(places: Places | None = None) -> tuple[str, ...]:
     )
 
 
-def core_version() -> str:
-    """The version of ansible-core that runs will use. Raises MachineError when it is not installed."""
-    try:
-        return metadata.version("ansible-core")
-    except metadata.PackageNotFoundError as error:
-        raise MachineError("ansible-core is not installed", hint="install bakery again") from error
+def collection_paths(project_root: Path, places: Places | None = None) -> tuple[Path, ...]:
+    """Where a run looks for collections, first match first: bakery's, then the project's ``collections/``."""
+    return ((places or find_places()).collections, project_root / "collections")

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bakery.adapters.ansible.processes import end_run
-from bakery.adapters.owner import alive, owner_of_this_process, start_ticks
+from bakery.adapters.owner import alive, start_ticks, this_owner
 from bakery.errors import MachineError
 from bakery.model.records import Owner
 
@@ -81,7 +81,7 @@ def sweep_private_dirs(dry_run: bool) -> tuple[Path, ...]:  # noqa: FBT001  # "d
 
 def _make() -> PrivateDir:
     run_id = secrets.token_hex(8)
-    owner = owner_of_this_process(run_id)
+    owner = this_owner(run_id)
     refusals = []
     for root in _roots():
         path = root / f"bakery-run-{owner.pid}-{owner.start}-{run_id}"
