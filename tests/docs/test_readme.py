@@ -1,4 +1,4 @@
-"""The README's commands are the commands: those marked runnable are run, in a shell, in an empty directory."""
+"""The README's commands: those marked runnable are run, in a shell, in an empty directory."""
 
 from __future__ import annotations
 
