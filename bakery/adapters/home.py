@@ -1,0 +1,33 @@
+"""The directory of everything bakery keeps: ``$BAKERY_HOME``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bakery.errors import MachineError
+
+
+def ensure_home(home: Path) -> Path:
+    """Create ``home`` if need be; returns it.
+
+    Root's may be passed through (0711): machines are entered from there as other users; what is secret in it
+    has a mode of its own. Anybody else's is theirs alone (0700). Raises MachineError when it cannot be used.
+    """
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, exist_ok=True)
+    except OSError as error:
+        raise MachineError(
+            f"cannot create {home}: {_reason(error)}", hint="set BAKERY_HOME to a directory of yours"
+        ) from error
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise MachineError(
+            f"cannot write to {home}",
+            hint="run bakery as its owner or set BAKERY_HOME to a directory of yours",
+        )
+    return home
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "unknown error").lower()
