@@ -16,7 +16,7 @@ import json
 import os
 import re
 import secrets
-import shutil
+import subprocess
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,6 +52,12 @@ def write_atomically(path: str, content: bytes) -> None:
         _unlink_quietly(partial)
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
     fsync_directory(os.path.dirname(path))
+
+
+def delete_tree(path: str) -> None:
+    """Delete a tree of any depth without following links or entering mounts; CalledProcessError if it cannot."""
+    command = ["rm", "-rf", "--one-file-system", "--", path]
+    subprocess.run(command, check=True, capture_output=True, text=True)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -166,9 +172,9 @@ class LayerStore:
             raise StoreError(f"cannot remove layer {layer_id}: {error.strerror}") from error
         self._unlink_links(layer_id)
         try:
-            shutil.rmtree(doomed)
-        except OSError as error:
-            raise StoreError(f"cannot delete {error.filename or doomed}: {error.strerror}") from error
+            delete_tree(doomed)
+        except subprocess.CalledProcessError as error:
+            raise StoreError(f"cannot delete {doomed}: {error.stderr.strip()}") from error
 
     def _names(self) -> list[str]:
         try:

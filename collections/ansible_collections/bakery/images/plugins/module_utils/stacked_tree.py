@@ -183,13 +183,14 @@ def _visible(path: bytes, sources: list[_Source]) -> tuple[list[_Source], bool]:
         names = os.listxattr(source.descriptor)
         if not names:
             continue
-        _refuse_hidden_data(path, names)
+        refuse_hidden_data(path, names)
         if OPAQUE in names and os.getxattr(source.descriptor, OPAQUE) == b"y":
             return sources[: index + 1], True
     return sources, False
 
 
-def _refuse_hidden_data(path: bytes, names: list[str]) -> None:
+def refuse_hidden_data(path: bytes, names: list[str]) -> None:
+    """StoreError if an attribute says that an overlay keeps the data of ``path`` elsewhere."""
     for name in _HIDDEN_DATA:
         if name in names:
             raise StoreError(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.bakery.images.plugins.module_utils import tar_header
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
-from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import Entry, display, walk
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import Entry, display, refuse_hidden_data, walk
 from ansible_collections.bakery.images.plugins.module_utils.tar_header import Member
 
 WHITEOUT_PREFIX = b".wh."
@@ -141,7 +141,7 @@ class _LayerWriter:
     def _add_directory(self, entry: Entry) -> None:
         self._refuse_reserved_name(entry)
         name = entry.path + b"/" if entry.path else b"./"
-        xattrs = _xattrs(entry.descriptor)
+        xattrs = _xattrs(entry, entry.descriptor)
         self._header(entry, Member(name, tar_header.DIRECTORY, xattrs=xattrs))
         if entry.hides and not self.whole:
             prefix = name if entry.path else b""
@@ -170,7 +170,7 @@ class _LayerWriter:
         descriptor = entry.open()
         try:
             size = entry.status.st_size
-            self._header(entry, Member(entry.path, size=size, xattrs=_xattrs(descriptor)))
+            self._header(entry, Member(entry.path, size=size, xattrs=_xattrs(entry, descriptor)))
             if self.blocks.copy_from(descriptor, size) != size:
                 raise StoreError(f"{display(entry.path)} became shorter while its layer was being packed")
             self.blocks.write(tar_header.padding(size))
@@ -213,11 +213,12 @@ class _LayerWriter:
             )
 
 
-def _xattrs(descriptor: int) -> dict[bytes, bytes]:
+def _xattrs(entry: Entry, descriptor: int) -> dict[bytes, bytes]:
     """The attributes that belong to the content: file capabilities and the user's own."""
     names = os.listxattr(descriptor)
     if not names:
         return {}
+    refuse_hidden_data(entry.path, names)
     kept: dict[bytes, bytes] = {}
     for name in names:
         if name == "security.capability" or name.startswith("user."):
