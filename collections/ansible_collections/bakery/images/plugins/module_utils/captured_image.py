@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +35,19 @@ def captured_image(store: LayerStore, reference: str) -> CapturedImage:
         layers = [known[diff_id] for diff_id in diff_ids]
     else:
         # Layers that were flattened into one for the image exist as a blob only: unpack it.
-        layers = import_oci_source(store, f"oci:{layout.path}@{image.digest}")["layers"]
+        with import_lock(store):
+            layers = import_oci_source(store, f"oci:{layout.path}@{image.digest}")["layers"]
     return CapturedImage(tuple(layers), dict(image.config.get("config") or {}))
+
+
+@contextmanager
+def import_lock(store: LayerStore) -> Iterator[None]:
+    """Held while layers are written outside of any machine, so that the sweep sees that somebody works."""
+    directory = os.path.join(store.root, "bases")
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    with open(os.path.join(directory, "import.lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _layers_by_digest(store: LayerStore) -> dict[str, str]:

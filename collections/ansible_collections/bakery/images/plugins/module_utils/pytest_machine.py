@@ -1,0 +1,95 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pytest plugin: testinfra checks in a machine of bakery, and a JSON report of how they went.
+
+Copied into a directory of its own and loaded with ``-p``; nothing here imports from the collection. Set by
+M(bakery.images.testinfra): ``BAKERY_EXEC``, a JSON list of words that run the words after them in the machine,
+and ``BAKERY_REPORT``, where the report goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any
+
+try:
+    from testinfra.backend import BACKENDS
+    from testinfra.backend.base import BaseBackend
+except ImportError:  # only read for its text, outside of pytest
+    BACKENDS, BaseBackend = {}, object
+
+_MESSAGE_LINES = 30
+# testinfra adds the host to the name of each check; there is only one.
+_HOST = "[bakery://machine]"
+_BLAMED = ("setup", "teardown")
+
+
+class MachineBackend(BaseBackend):  # type: ignore[misc,valid-type]
+    """Runs each command of a check through the machine's ``exec`` words."""
+
+    NAME = "bakery"
+
+    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        self._words = json.loads(os.environ["BAKERY_EXEC"])
+        super().__init__(name, *args, **kwargs)
+
+    def run(self, command: str, *args: str, **_: Any) -> Any:
+        """See BaseBackend; the shell is the machine's own."""
+        text = self.encode(self.get_command(command, *args))
+        done = subprocess.run(
+            [*self._words, "/bin/sh", "-c", text], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        status = 128 - done.returncode if done.returncode < 0 else done.returncode
+        return self.result(status, text, done.stdout, done.stderr)
+
+
+class Reporter:
+    """Collects how every check went; writes the report when pytest ends."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._checks: dict[str, dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """A phase of a check ended."""
+        check = self._checks.setdefault(report.nodeid, {"outcome": "passed", "seconds": 0.0, "message": ""})
+        check["seconds"] = round(check["seconds"] + report.duration, 3)
+        if report.outcome == "passed" or check["outcome"] == "failed":
+            return
+        check["outcome"] = report.outcome
+        if report.failed:
+            prefix = f"{report.when} failed: " if report.when in _BLAMED else ""
+            check["message"] = prefix + _message(report)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """A file of checks was read, or could not be."""
+        if report.failed:
+            message = f"cannot be read: {_message(report)}"
+            self._checks[report.nodeid] = {"outcome": "failed", "seconds": 0.0, "message": message}
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """All is over."""
+        outcomes = [check["outcome"] for check in self._checks.values()]
+        report = {
+            "exit_status": int(exitstatus),
+            **{outcome: outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")},
+            "checks": [{"check": name.replace(_HOST, ""), **check} for name, check in self._checks.items()],
+        }
+        with open(self._path, "w", encoding="utf-8") as out:
+            json.dump(report, out, indent=2)
+
+
+def pytest_configure(config: Any) -> None:
+    """Make the machine known to testinfra, and the reporter to pytest."""
+    BACKENDS["bakery"] = f"{__name__}.MachineBackend"
+    config.pluginmanager.register(Reporter(os.environ["BAKERY_REPORT"]), "bakery-reporter")
+
+
+def _message(report: Any) -> str:
+    """The assertion and its explanation; failing that, the end of what pytest shows."""
+    crash = getattr(getattr(report, "longrepr", None), "reprcrash", None)
+    text = str(crash.message) if crash else report.longreprtext
+    return "\n".join(text.strip().splitlines()[-_MESSAGE_LINES:] if not crash else text.splitlines()[:_MESSAGE_LINES])

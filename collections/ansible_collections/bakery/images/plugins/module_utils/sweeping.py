@@ -1,0 +1,150 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding and removing what dead bakes left, from the kernel's and the engine's view, not from memory."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL
+from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines, remove_directory
+from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import mounts_below, unmount
+from ansible_collections.bakery.images.plugins.module_utils.owner import Owner, process_start
+from ansible_collections.bakery.images.plugins.module_utils.podman import LABEL, Listed, Podman
+
+# Longer than anything takes between starting a .partial and renaming it.
+_PARTIAL_AGE_S = 86_400
+# ``NAME.<pid>.<random>.partial``: what the store's writers call their unfinished files.
+_WRITER = re.compile(r"\.(\d+)\.[0-9a-f]{8}" + re.escape(PARTIAL) + r"\Z")
+_PARTIAL_PLACES = ("", "layers", "machines", "bases", "failed", "oci", "oci/blobs/sha256", "cache/apt/*/lists")
+
+
+@dataclass
+class Swept:
+    """What was removed, or would be: ids of machines, mount points, container names, directories."""
+
+    machines: list[str] = field(default_factory=list)
+    mounts: list[str] = field(default_factory=list)
+    containers: list[str] = field(default_factory=list)
+    directories: list[str] = field(default_factory=list)
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was anything."""
+        return bool(self.machines or self.mounts or self.containers or self.directories)
+
+
+class Sweep:
+    """One look at the target's directory and what the kernel and the engine have of it."""
+
+    def __init__(self, root: str, engine: Podman | None) -> None:
+        self._root = os.path.abspath(root)
+        self._machines = Machines(root)
+        self._engine = engine
+        self._now = time.time()
+
+    def find(self) -> Swept:
+        """Everything that no living bake owns. Nothing is changed.
+
+        Mounts and containers are listed before journals are read: a journal is older than what it owns.
+        """
+        swept = Swept()
+        mounts = mounts_below(self._machines.directory)
+        containers = self._containers()
+        names = [name for name in self._machines.names() if not name.endswith(PARTIAL)]
+        swept.machines = [name for name in names if not self._lives(name)]
+        swept.mounts = [point for point in mounts if not self._lives(self._machine_of(point))]
+        swept.containers = [one.name for one in containers if self._is_orphan(one)]
+        swept.directories = [os.path.join(self._machines.directory, name) for name in swept.machines]
+        busy = len(swept.machines) < len(names) or self._someone_imports()
+        swept.directories += list(self._dead_partials(busy=busy))
+        return swept
+
+    def remove(self, swept: Swept) -> None:
+        """Remove what ``find`` found: containers first, since they hold the mounts."""
+        for name in swept.containers:
+            assert self._engine is not None
+            self._engine.remove(name, grace_s=0)
+        for point in swept.mounts:
+            unmount(point)
+        for path in swept.directories:
+            _remove_tree(path)
+
+    def _lives(self, name: str) -> bool:
+        try:
+            journal = self._machines.read(os.path.join(self._machines.directory, name))
+        except MachineFailure:
+            return False  # an unreadable journal: its writers rename whole ones into place
+        return journal is not None and not journal.is_dead(self._now)
+
+    def _machine_of(self, point: str) -> str:
+        return os.path.relpath(point, os.path.realpath(self._machines.directory)).split("/")[0]
+
+    def _containers(self) -> list[Listed]:
+        return self._engine.containers(f"{LABEL}.home={self._root}") if self._engine else []
+
+    def _is_orphan(self, container: Listed) -> bool:
+        """Whether a container's machine is dead; one without a journal is judged by its label."""
+        if self._lives(container.labels.get(f"{LABEL}.machine", "")):
+            return False
+        pid, _, rest = container.labels.get(f"{LABEL}.owner", "").partition(":")
+        start, _, boot = rest.partition(":")
+        if not (pid.isdigit() and start.isdigit()):
+            return True
+        return not Owner(bake="", pid=int(pid), start=int(start), boot=boot).is_alive()
+
+    def _someone_imports(self) -> bool:
+        """Whether somebody holds the lock of a base that is being made."""
+        return any(is_locked(path) for path in glob.glob(os.path.join(glob.escape(self._root), "bases", "*.lock")))
+
+    def _dead_partials(self, *, busy: bool) -> Iterator[str]:
+        for place in _PARTIAL_PLACES:
+            for directory in glob.glob(os.path.join(glob.escape(self._root), place)):
+                for name in sorted(os.listdir(directory)):
+                    path = os.path.join(directory, name)
+                    if name.endswith(PARTIAL) and self._is_abandoned(path, busy=busy):
+                        yield path
+
+    def _is_abandoned(self, path: str, *, busy: bool) -> bool:
+        """Whether nobody will finish the file or directory: its writer is gone, or nobody works here at all."""
+        writer = _WRITER.search(path)
+        if writer:
+            return process_start(int(writer[1])) is None
+        try:
+            return not busy or self._now - os.lstat(path).st_mtime > _PARTIAL_AGE_S
+        except FileNotFoundError:
+            return False
+
+
+def is_locked(path: str) -> bool:
+    """Whether somebody holds a lock (flock(2)) on the file."""
+    try:
+        with open(path, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _remove_tree(path: str) -> None:
+    """Remove a file or a directory; a machine's journal goes last, so that an interrupted sweep finds the rest."""
+    try:
+        if os.path.islink(path) or not os.path.isdir(path):
+            os.unlink(path)
+            return
+        unmount(path)
+        remove_directory(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise MachineFailure(f"cannot remove {path}: {error.strerror}") from error

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove what dead bakes left."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_sweep
+author: the bakery contributors
+version_added: 0.1.0
+short_description: Remove containers, mounts and directories that dead bakes left
+description:
+  - Looks at the machines' journals, at the kernel's mounts below O(home) and at the engine's containers with
+    the labels of O(home), and removes what belongs to a process that is gone.
+  - What belongs to a living process is never touched. A machine without owner is removed once its time is over.
+  - In check mode it tells what it would remove.
+extends_documentation_fragment:
+  - bakery.images.machine_owner
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.actiongroups
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  platform:
+    platforms: linux
+  action_group:
+    support: full
+    membership: [bakery.images.bakery]
+requirements:
+  - root
+"""
+
+EXAMPLES = r"""
+- name: Remove what dead bakes left
+  bakery.images.container_sweep:
+    home: /var/lib/bakery
+"""
+
+RETURN = r"""
+swept:
+  description: What was removed, or would be in check mode.
+  returned: always
+  type: dict
+  contains:
+    machines:
+      description: Names of machines.
+      type: list
+      elements: str
+    mounts:
+      description: Mount points.
+      type: list
+      elements: str
+    containers:
+      description: Names of containers.
+      type: list
+      elements: str
+    directories:
+      description: Directories and unfinished files.
+      type: list
+      elements: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
+from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
+from ansible_collections.bakery.images.plugins.module_utils.sweeping import Sweep, Swept
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={"home": {"type": "path", "required": True}},
+        supports_check_mode=True,
+    )
+    try:
+        swept = sweep(os.path.join(module.params["home"], "container"), apply=not module.check_mode)
+    except (MachineFailure, StoreError, OSError) as error:
+        module.fail_json(msg=f"the sweep stopped: {error}")
+    module.exit_json(changed=swept.anything, swept=vars(swept))
+
+
+def sweep(root: str, *, apply: bool) -> Swept:
+    """Find what is dead and, with ``apply``, remove it."""
+    look = Sweep(root, Podman())
+    swept = look.find()
+    if apply:
+        look.remove(swept)
+    return swept
+
+
+if __name__ == "__main__":
+    main()
