@@ -9,7 +9,9 @@ from ansible_collections.bakery.images.plugins.module_utils.image_config import 
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 
 
-def config(image: dict[str, Any] | None = None, base: dict[str, Any] | None = None, *, has_init: bool = False) -> Any:
+def config(
+    image: dict[str, Any] | None = None, base: dict[str, Any] | None = None, *, has_init: bool = False
+) -> Any:
     return image_config(image or {}, base or {}, has_init=has_init)
 
 
@@ -32,7 +34,12 @@ def test_a_string_command_goes_through_the_shell() -> None:
 
 
 def test_collections_are_laid_over_the_bases() -> None:
-    base = {"Env": ["A=1", "B=2=3"], "Labels": {"a": "1"}, "ExposedPorts": {"22/tcp": {}}, "Volumes": {"/a": {}}}
+    base = {
+        "Env": ["A=1", "B=2=3"],
+        "Labels": {"a": "1"},
+        "ExposedPorts": {"22/tcp": {}},
+        "Volumes": {"/a": {}},
+    }
     image = {"env": {"B": "4", "C": ""}, "labels": {"b": 2}, "ports": [80, "53/udp"], "volumes": ["/b"]}
     assert config(image, base) == {
         "Env": ["A=1", "B=4", "C="],
@@ -43,11 +50,14 @@ def test_collections_are_laid_over_the_bases() -> None:
 
 
 def test_nulls_of_a_docker_config_are_left_out() -> None:
-    assert config(base={"Env": None, "Cmd": [], "User": "", "Labels": None, "WorkingDir": "/"}) == {"WorkingDir": "/"}
+    assert config(base={"Env": None, "Cmd": [], "User": "", "Labels": None, "WorkingDir": "/"}) == {
+        "WorkingDir": "/"
+    }
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [(30, 30.0), (1.5, 1.5), ("30s", 30.0), ("1m30s", 90.0), ("2h", 7200.0), ("500ms", 0.5), ("7", 7)]
+    ("given", "expected"),
+    [(30, 30.0), (1.5, 1.5), ("30s", 30.0), ("1m30s", 90.0), ("2h", 7200.0), ("500ms", 0.5), ("7", 7)],
 )
 def test_healthcheck_times_are_nanoseconds(given: object, expected: float) -> None:
     found = config({"healthcheck": {"test": "true", "interval": given, "retries": 3}})["Healthcheck"]

@@ -47,7 +47,10 @@ def test_a_tag_moves_and_its_old_image_stays(layout: OciLayout) -> None:
 def test_no_tag_is_there_twice(layout: OciLayout) -> None:
     for name in ("a", "b", "c", "a"):
         layout.tag(image(layout, name)["digest"], ["web:latest"])
-    names = [entry.get("annotations", {}).get("org.opencontainers.image.ref.name") for entry in layout.descriptors()]
+    names = [
+        entry.get("annotations", {}).get("org.opencontainers.image.ref.name")
+        for entry in layout.descriptors()
+    ]
     assert names.count("web:latest") == 1
     assert len({entry["digest"] for entry in layout.descriptors()}) == 3
 
@@ -95,7 +98,9 @@ def test_a_corrupt_manifest_is_a_sentence(layout: OciLayout) -> None:
         layout.image(descriptor["digest"])
 
 
-@pytest.mark.parametrize("name", ["Web", "web:", ":x", "we b", "web:la test", "-web", "web@sha256:1", "../web", "web::x", ""])
+@pytest.mark.parametrize(
+    "name", ["Web", "web:", ":x", "we b", "web:la test", "-web", "web@sha256:1", "../web", "web::x", ""]
+)
 def test_names_that_no_engine_takes_are_refused(name: str) -> None:
     with pytest.raises(StoreError, match="cannot name an image"):
         checked_name(name)

@@ -77,7 +77,9 @@ def test_an_unknown_compression_is_a_sentence(store: LayerStore) -> None:
 
 def test_a_layer_has_one_blob_for_each_compression(store: LayerStore) -> None:
     layer_id = layer(store)
-    packed = [packing.pack(store, layer_id, epoch=EPOCH, compression=kind) for kind in ("gzip", "zstd", "gzip")]
+    packed = [
+        packing.pack(store, layer_id, epoch=EPOCH, compression=kind) for kind in ("gzip", "zstd", "gzip")
+    ]
     assert packed[0] == packed[2]
     assert packed[0]["digest"] == packed[1]["digest"]
     assert sorted(store.record(layer_id)["blobs"]) == ["gzip", "zstd"]

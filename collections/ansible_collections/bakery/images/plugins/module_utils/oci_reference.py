@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.blob_store import sha256
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import host_platform
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
@@ -104,9 +105,8 @@ def _copy_registry(name: str, workspace: str, *, tls_verify: bool | None) -> Sou
     verify = not _LOOPBACK.match(name) if tls_verify is None else tls_verify
     reference = f"docker://{name}"
     if "@" not in name:
-        digest = _skopeo(
-            "inspect", f"--tls-verify={verify}".lower(), "--format", "{{.Digest}}", reference
-        ).strip()
+        # The digest of a manifest is that of its bytes (distribution-spec 1.1); asking skopeo for it would list all tags.
+        digest = sha256(_skopeo("inspect", f"--tls-verify={verify}".lower(), "--raw", reference))
         repository, slash, last = name.rpartition("/")
         reference = f"docker://{repository}{slash}{last.partition(':')[0]}@{digest}"
     _skopeo("copy", "--quiet", f"--src-tls-verify={verify}".lower(), reference, f"oci:{workspace}:image")
@@ -158,13 +158,12 @@ def _require_file(path: str) -> None:
         raise StoreError(f"cannot read {path}: there is no such file")
 
 
-def _skopeo(*arguments: str) -> str:
-    """Run skopeo; its last line of complaint becomes the error."""
+def _skopeo(*arguments: str) -> bytes:
+    """Run skopeo and return what it printed; its last line of complaint becomes the error."""
     try:
         done = subprocess.run(
             ["skopeo", *arguments],
             capture_output=True,
-            text=True,
             timeout=_TIMEOUT_S,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -174,7 +173,7 @@ def _skopeo(*arguments: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise StoreError(f"skopeo {arguments[0]} did not end within {_TIMEOUT_S} s") from error
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
         raise StoreError(f"cannot get {_source_of(arguments)}: {_message(lines[-1])}")
     return done.stdout
 
