@@ -30,4 +30,6 @@ def ensure_home(home: Path) -> Path:
 
 
 def _reason(error: OSError) -> str:
+    if isinstance(error, FileExistsError):
+        return "a file is in the way"
     return (error.strerror or "unknown error").lower()
