@@ -22,8 +22,6 @@ def ensure_base(kitchen: Kitchen, target: str, base: BaseSpec, *, refresh: bool 
         now = kitchen.catalog.bases().get((target, spec))
         if now and now != before:
             return now  # somebody else made it while we waited
-        if now and not refresh:
-            return now
         up = kitchen.run(
             "base.yml",
             target,

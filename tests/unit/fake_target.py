@@ -17,7 +17,7 @@ CHECKS_FAIL = {
     "report": "report.json",
     "failures": [{"check": "test_nginx.py::test_serves", "message": "assert 502 == 200"}],
 }
-CHECKS_NONE = {"passed": 0, "failed": 0, "report": None, "failures": []}
+CHECKS_NONE: dict[str, Any] = {"passed": 0, "failed": 0, "report": None, "failures": []}
 
 
 def task_failure(role: str | None, message: str = "it broke", **changes: Any) -> RunFailure:

@@ -1,18 +1,16 @@
-"""What is part of a layer's key and an image's fingerprint, and what is not: one test per input."""
+"""What is part of a layer's key and an image's fingerprint: one test per input."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bakery.model.fingerprint import fingerprint
-from bakery.model.plan import SetPlan, World
-from bakery.model.project import ImageSpec, Project, VaultText
+from bakery.model.project import ImageSpec, VaultText
 from tests.unit.builders import (
     NOW,
     ROOT,
@@ -26,56 +24,9 @@ from tests.unit.builders import (
     project,
     role_set,
     role_source,
-    role_use,
     world,
 )
-
-# A role that names one variable, has one extra input and depends on another role.
-NGINX = role_source(
-    "nginx",
-    {"tasks/main.yml": "0 tasks", "files/run.sh": "1 script"},
-    names=frozenset({"nginx_port", "nginx_url"}),
-    uses=("ssl",),
-)
-SSL = role_source("ssl", {"tasks/main.yml": "0 ssl tasks"}, names=frozenset({"ssl_days"}))
-CA = Path("/etc/ssl/ca.pem")
-
-
-def site(**use: Any) -> Project:
-    """A project whose role set ``web`` is nginx alone."""
-    given = {"vars": {"nginx_port": 80}, "inputs": (CA,), **use}
-    return project(role_set("web", role_use("nginx", **given)))
-
-
-def around(of: Project, **changes: Any) -> World:
-    made = world(of, NGINX, SSL, input_digests={str(CA): "ca 1"})
-    return replace(made, **changes)
-
-
-def planned(of: Project | None = None, at: World | None = None, **changes: Any) -> SetPlan:
-    of = of or site()
-    return plan_one(of, at or around(of, **changes))
-
-
-def assert_changes(one: SetPlan, other: SetPlan) -> None:
-    assert one.nodes[0].key != other.nodes[0].key
-    assert one.nodes[0].chain != other.nodes[0].chain
-    assert one.fingerprint != other.fingerprint
-
-
-def assert_same(one: SetPlan, other: SetPlan) -> None:
-    assert one.nodes[0].key is not None
-    assert one.nodes[0].key == other.nodes[0].key
-    assert one.nodes[0].chain == other.nodes[0].chain
-    assert one.fingerprint == other.fingerprint
-
-
-def with_role(source: Any, *others: Any) -> World:
-    of = site()
-    return replace(around(of), roles={one.name: one for one in (NGINX, SSL, source, *others)})
-
-
-# ── inputs ────────────────────────────────────────────────────────────────────────────────────────
+from tests.unit.nginx_site import CA, NGINX, SSL, around, assert_changes, planned, site, with_role
 
 
 def test_another_content_of_the_base_changes_the_key() -> None:
@@ -224,6 +175,30 @@ def test_another_target_changes_the_chain() -> None:
     assert one.fingerprint != other.fingerprint
 
 
+def test_another_target_changes_the_fingerprint_of_a_role_set_without_roles() -> None:
+    of = project(role_set("web", targets=("one", "two")))
+    one, other = plan_all(of, world(of, bases={})).sets
+    assert one.fingerprint != other.fingerprint
+
+
+def test_the_name_of_the_role_set_changes_the_fingerprint() -> None:
+    of = project(role_set("web", "nginx"), role_set("shop", "nginx"))
+    web, shop = plan_all(of, around(of)).sets
+    assert web.fingerprint != shop.fingerprint
+
+
+def test_the_base_changes_the_key_of_roles_that_are_not_next_to_it() -> None:
+    """Otherwise a layer could be reused on other ground because the one between is the same."""
+    of = project(role_set("web", "nginx", "app"))
+    at = replace(around(of), roles={"nginx": NGINX, "ssl": SSL, "app": role_source("app")})
+    record = base_record(digest="other content")
+    renewed = replace(at, bases={(TARGET, record.spec): record})
+    contents = {"nginx": "the same bytes"}
+    keys = [plan_one(of, after_baking(of, one, contents)).nodes[1].key for one in (at, renewed)]
+    assert None not in keys
+    assert keys[0] != keys[1]
+
+
 IMAGES = {
     "entrypoint": ImageSpec(entrypoint=("/bin/app",)),
     "cmd": ImageSpec(cmd=("serve",)),
@@ -256,120 +231,6 @@ def test_an_empty_entrypoint_is_not_the_bases_entrypoint() -> None:
 def test_the_order_of_roles_changes_the_fingerprint() -> None:
     one, other = project(role_set("web", "a", "b")), project(role_set("web", "b", "a"))
     assert plan_one(one, world(one)).fingerprint != plan_one(other, world(other)).fingerprint
-
-
-# ── what is no input ──────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_variable_of_the_set_that_the_role_never_names_does_not_change_the_key() -> None:
-    assert_same(planned(site(set_vars={"motd": "a"})), planned(site(set_vars={"motd": "b"})))
-
-
-def test_a_variable_of_the_set_that_the_roles_own_hides_does_not_change_the_key() -> None:
-    assert_same(planned(site(set_vars={"nginx_port": 1})), planned(site(set_vars={"nginx_port": 2})))
-
-
-def test_the_order_of_variables_does_not_change_the_key() -> None:
-    one = site(vars={"nginx_port": 80, "nginx_url": "u"})
-    other = site(vars={"nginx_url": "u", "nginx_port": 80})
-    assert_same(planned(one), planned(other))
-
-
-def test_the_order_of_a_roles_files_does_not_change_the_key() -> None:
-    turned = replace(NGINX, files=dict(reversed(NGINX.files.items())))
-    assert_same(planned(), planned(at=with_role(turned)))
-
-
-def test_the_order_of_image_environment_and_labels_does_not_change_the_fingerprint() -> None:
-    one, other = (
-        project(role_set("web", "nginx", image=ImageSpec(env=dict(order), labels=dict(order))))
-        for order in ([("A", "1"), ("B", "2")], [("B", "2"), ("A", "1")])
-    )
-    assert_same(planned(one), planned(other))
-
-
-def test_the_order_of_base_options_does_not_change_the_key() -> None:
-    one, other = (
-        replace(site(), bases={"bookworm": replace(base(), options=dict(order))})
-        for order in ([("suite", "s"), ("packages", ["vim"])], [("packages", ["vim"]), ("suite", "s")])
-    )
-    assert_same(planned(one), planned(other))
-
-
-def test_the_name_of_a_base_does_not_change_the_key() -> None:
-    of = site()
-    renamed = project(replace(of.role_sets["web"], base="stable"), bases={"stable": base("stable")})
-    renamed = replace(renamed, bases={"stable": replace(base(), name="stable")})
-    assert_same(planned(of), planned(renamed, around(renamed, bases=around(of).bases)))
-
-
-def test_the_name_of_the_role_set_changes_no_layer() -> None:
-    one, other = project(role_set("web", "nginx")), project(role_set("shop", "nginx"))
-    assert planned(one).nodes[0].key == plan_one(other, around(other), "shop").nodes[0].key
-
-
-def test_other_role_sets_do_not_change_the_key() -> None:
-    of = site()
-    more = replace(
-        of, role_sets={**of.role_sets, "db": role_set("db", "postgresql", image=ImageSpec(cmd=("x",)))}
-    )
-    at = replace(around(more), roles={"nginx": NGINX, "ssl": SSL, "postgresql": role_source("postgresql")})
-    assert_same(planned(of), planned(more, at))
-
-
-def test_other_roles_on_disk_do_not_change_the_key() -> None:
-    assert_same(planned(), planned(at=with_role(role_source("unused"))))
-
-
-def test_a_later_role_does_not_change_the_key_of_an_earlier_one() -> None:
-    one, other = project(role_set("web", "nginx")), project(role_set("web", "nginx", "app"))
-    at = replace(around(other), roles={"nginx": NGINX, "ssl": SSL, "app": role_source("app")})
-    assert planned(one).nodes[0].key == planned(other, at).nodes[0].key
-
-
-def test_the_time_within_a_window_does_not_change_the_key() -> None:
-    of = replace(site(), freshness_s=86_400)
-    assert_same(planned(of), planned(of, around(of, now=NOW + timedelta(hours=11))))
-
-
-def test_the_time_does_not_change_the_key_without_a_window() -> None:
-    assert_same(planned(), planned(now=NOW + timedelta(days=4000)))
-
-
-def test_a_version_string_does_not_change_the_key() -> None:
-    assert_same(planned(site(version="1.0")), planned(site(version="2.0")))
-    assert_same(planned(), planned(at=with_role(replace(NGINX, version="9.9"))))
-
-
-def test_where_the_project_lies_does_not_change_the_key() -> None:
-    def in_directory(root: Path) -> SetPlan:
-        use = role_use("nginx", inputs=(root / "files/logo.png",), vars_files=(root / "vars.yml",))
-        of = replace(project(role_set("web", use)), root=root, file=root / "bakery.yml")
-        of = replace(of, roles_path=(root / "roles",))
-        sources = [
-            replace(one, path=root / "roles" / one.name, checks=root / "checks") for one in (NGINX, SSL)
-        ]
-        at = world(of, *sources, input_digests={str(root / "files/logo.png"): "logo"})
-        return plan_one(of, replace(at, vars_files={str(root / "vars.yml"): {"nginx_url": "u"}}))
-
-    assert_same(in_directory(Path("/home/me/shop")), in_directory(Path("/build/17")))
-
-
-def test_checks_change_neither_key_nor_fingerprint() -> None:
-    of = site()
-    at = around(of)
-    changed = replace(at, check_digests=dict.fromkeys(at.check_digests, "other checks"))
-    assert_same(planned(of, at), planned(of, changed))
-    assert planned(of, at).checks_digest != planned(of, changed).checks_digest
-
-
-def test_what_the_catalog_knows_does_not_change_the_key() -> None:
-    of = site()
-    assert_same(planned(of), planned(of, after_baking(of, around(of))))
-
-
-def test_plain_values_have_the_same_key_in_every_home() -> None:
-    assert_same(planned(), planned(secret=b"another home"))
 
 
 # ── secrets ───────────────────────────────────────────────────────────────────────────────────────

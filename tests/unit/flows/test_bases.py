@@ -29,6 +29,7 @@ def test_a_base_is_made_from_its_source_and_remembered(place: Workplace) -> None
 
 def test_a_base_that_is_there_is_not_made_again(place: Workplace) -> None:
     first = ensure_base(place.kitchen, TARGET, base())
+    place.locks.meanwhile["base-"] = lambda: pytest.fail("waited for a base that is there")
     assert ensure_base(place.kitchen, TARGET, base()) == first
     assert len(place.ansible.runs) == 1
 

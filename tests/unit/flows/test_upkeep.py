@@ -108,6 +108,11 @@ def test_a_budget_keeps_the_newest_that_fit(web: Workplace) -> None:
     assert kept_names(plan) == ["db1", "web2"]
 
 
+def test_a_budget_skips_what_does_not_fit_for_what_does(web: Workplace) -> None:
+    stock(web, web1=10, db1=100, web2=60)
+    assert kept_names(plan_of(web, Keep(last=100, max_size=80))) == ["web1", "web2"]
+
+
 def test_a_budget_counts_a_shared_layer_once(web: Workplace) -> None:
     web.catalog.add_layer(layer_record("common", size=100))
     for name in ("web", "db"):
