@@ -38,6 +38,10 @@ class AnsibleRunner:
         self._cancel = cancel
         self._places = places
 
+    def shielded(self) -> AnsibleRunner:
+        """The same door for cleaning up: its runs do not stop when somebody asked to."""
+        return AnsibleRunner(_Never(), self._places)
+
     def run(self, run: Run, watch: TaskWatch) -> RunResult:
         """Run ``run.playbook`` to its end, or until cancelled or out of time; the failure is in the result.
 
@@ -85,6 +89,13 @@ class AnsibleRunner:
             if not ended:  # stopped, killed, or an exception on our side: nothing of the run may go on
                 end_run(private.run_id)
         return None if runner.rc is None else int(runner.rc)
+
+
+class _Never:
+    """A Cancel that nobody can ask."""
+
+    def requested(self) -> bool:
+        return False
 
 
 def _runner_config(run: Run, private: PrivateDir, places: Places) -> Any:
