@@ -41,7 +41,7 @@ def data_to_yaml(value: Any) -> str:
 
 
 def _dump(value: Any) -> str:
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=2**16)
 
 
 def _plain(value: Any, text: Any) -> Any:

@@ -6,7 +6,7 @@ import dataclasses
 import types
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakery.adapters.codec import decode, encode
@@ -54,11 +54,13 @@ RECORDS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(RECORDS)
 def test_a_decoded_record_equals_the_encoded_one(record: object) -> None:
     assert decode(type(record), encode(record)) == record
 
 
+@settings(deadline=None)
 @given(RECORDS)
 def test_equal_records_have_equal_text(record: object) -> None:
     assert encode(decode(type(record), encode(record))) == encode(record)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.role.include import RoleInclude
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakery.adapters.ansible.command import playbook_command
@@ -51,6 +51,7 @@ def plain(value: object) -> object:
     return json.loads(json.dumps(value)) if not isinstance(value, str) else str(value)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAME, VALUE, max_size=4))
 def test_ansible_reads_every_value_back_as_it_was(variables: dict[str, object]) -> None:
     assert plain(DataLoader().load(templates_to_yaml(variables))) == plain(variables)
