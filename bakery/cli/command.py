@@ -97,7 +97,7 @@ class VerbGroup(Globals, click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args:
+        if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help())
             ctx.exit()
         return super().parse_args(ctx, args)
@@ -128,7 +128,8 @@ class UnknownName(click.UsageError):
 
 
 def _help_records(ctx: click.Context, params: Iterable[click.Parameter]) -> list[tuple[str, str]]:
-    return [record for param in params if (record := param.get_help_record(ctx))]
+    options = (param for param in params if isinstance(param, click.Option))
+    return [record for option in options if (record := option.get_help_record(ctx))]
 
 
 META = "bakery.session"

@@ -30,7 +30,7 @@ def how_to_get(finding: Finding) -> str | None:
 
 
 def install(packages: Sequence[str]) -> None:
-    """Install Debian packages; output goes to stderr, as stdout belongs to the answer. Raises MachineError."""
+    """Install Debian packages; output goes to stderr, stdout is for the answer. Raises MachineError."""
     if os.geteuid() != 0:
         raise MachineError("only root can install packages", hint="run it with sudo")
     if not shutil.which("apt-get"):

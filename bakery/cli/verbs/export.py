@@ -14,6 +14,10 @@ from bakery.cli.session import Session
 from bakery.cli.text import size
 from bakery.errors import InputError
 
+# What the export step of a target may be asked for.
+FORMATS = ("oci-archive", "docker-archive")
+_ARCHIVE = "-archive"
+
 
 @click.command(
     cls=Verb,
@@ -29,8 +33,8 @@ from bakery.errors import InputError
 @click.option(
     "--format",
     "archive",
-    type=click.Choice(["oci", "docker"]),
-    default="oci",
+    type=click.Choice([name.removesuffix(_ARCHIVE) for name in FORMATS]),
+    default=FORMATS[0].removesuffix(_ARCHIVE),
     show_default=True,
     help="The kind of archive.",
 )
@@ -44,12 +48,10 @@ def command(session: Session, *, name: str, file: Path, archive: str, target: st
     if not file.absolute().parent.is_dir():
         raise InputError(f"there is no directory {file.absolute().parent}", hint="make it first")
     with wiring.open_kitchen(session) as kitchen:
-        exported = export_image(
-            kitchen, image_named(kitchen, name, target), file, archive=f"{archive}-archive"
-        )
+        exported = export_image(kitchen, image_named(kitchen, name, target), file, archive=archive + _ARCHIVE)
     document: ExportDocument = {
         "path": str(exported.get("path", file)),
-        "format": f"{archive}-archive",
+        "format": archive + _ARCHIVE,
         "bytes": int(exported["bytes"]) if "bytes" in exported else None,
         "digest": str(exported["digest"]) if "digest" in exported else None,
     }
