@@ -71,7 +71,7 @@ def registry(layout: OciLayout) -> Iterator[str]:
             if self.command == "GET":
                 self.wfile.write(body)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815  (the name that http.server calls)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -175,7 +175,8 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import L
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import ImageRequest, compose
 store = LayerStore(sys.argv[1])
 store.ensure()
-layers = tuple(store.commit(tree, {"created_by": by}) for tree, by in zip(sys.argv[2:4], ("base", "role torture")))
+makers = ("base", "role torture")
+layers = tuple(store.commit(tree, {"created_by": by}) for tree, by in zip(sys.argv[2:4], makers))
 artifact, _ = compose(store, ImageRequest("web", layers, 1700000000))
 print(json.dumps([artifact["id"], artifact["digest"]]))
 """

@@ -35,7 +35,8 @@ def layer(store: LayerStore, role: str | None, files: dict[str, str], *, gone: t
 
 def status(**packages: str) -> dict[str, str]:
     entries = [
-        f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\nDescription: x\n Status: y\n"
+        f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
+        "Description: x\n Status: y\n"
         for name, version in packages.items()
     ]
     return {"var/lib/dpkg/status": "\n".join(entries)}

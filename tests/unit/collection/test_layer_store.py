@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,10 @@ def upper(store: LayerStore, **files: str) -> str:
 
 def test_freeze_is_a_rename(store: LayerStore) -> None:
     tree = upper(store, hello="world")
-    inode = os.stat(tree).st_ino
+    inode = Path(tree).stat().st_ino
     layer_id = store.commit(tree, {"role": "web"})
-    assert os.stat(store.tree(layer_id)).st_ino == inode
-    assert not os.path.exists(tree)
+    assert Path(store.tree(layer_id)).stat().st_ino == inode
+    assert not Path(tree).exists()
     assert store.record(layer_id)["role"] == "web"
     assert store.stale() == []
 
@@ -83,7 +82,7 @@ def test_only_layer_ids_reach_the_file_system(store: LayerStore, name: str) -> N
 
 def test_an_interrupted_commit_is_stale_and_no_layer(store: LayerStore) -> None:
     with pytest.raises(StoreError, match="cannot freeze"):
-        store.commit(os.path.join(store.root, "no-such-tree"), {})
+        store.commit(f"{store.root}/no-such-tree", {})
     assert store.ids() == []
     assert len(store.stale()) == 1
 
@@ -91,6 +90,6 @@ def test_an_interrupted_commit_is_stale_and_no_layer(store: LayerStore) -> None:
 def test_remove_takes_layer_and_link(store: LayerStore) -> None:
     layer_id = store.commit(upper(store, a="b"), {})
     store.remove(layer_id)
-    assert store.ids() == store.stale() == os.listdir(store.links) == []
+    assert store.ids() == store.stale() == list(Path(store.links).iterdir()) == []
     with pytest.raises(StoreError, match="not in the store"):
         store.remove(layer_id)

@@ -89,7 +89,7 @@ def test_a_kept_base_keeps_its_layers(store: LayerStore, kept_by: str) -> None:
     garbage = find_garbage(store, Keep(NOTHING, NOTHING, frozenset({kept_by})))
     remove_garbage(store, garbage)
     assert store.ids() == [mine]
-    assert os.listdir(Path(store.root, "bases")) == ["key.json"]
+    assert [path.name for path in Path(store.root, "bases").iterdir()] == ["key.json"]
 
 
 def test_a_journal_that_cannot_be_read_stops_the_prune(store: LayerStore) -> None:

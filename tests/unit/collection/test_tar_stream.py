@@ -158,6 +158,6 @@ def test_stacked_trees_show_what_an_overlay_would(tmp_path: Path) -> None:
     assert names(content) == [".", "file", "hidden", "kept", "kept/a", "kept/e", "replaced"]
     content, _ = pack(low, high)
     assert names(content) == [
-        ".", ".wh.gone", "file", "file/.wh..wh..opq", "hidden", "hidden/.wh..wh..opq", "kept", "kept/a", "kept/e",
-        "replaced",
+        ".", ".wh.gone", "file", "file/.wh..wh..opq", "hidden", "hidden/.wh..wh..opq",
+        "kept", "kept/a", "kept/e", "replaced",
     ]  # fmt: skip

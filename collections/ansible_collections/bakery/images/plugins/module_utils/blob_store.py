@@ -139,7 +139,7 @@ class BlobWriter:
         self._partial = os.path.join(blobs.directory, f"{os.getpid()}.{secrets.token_hex(8)}{PARTIAL}")
         self.size = 0
         try:
-            self._file = open(self._partial, "xb", buffering=0)
+            self._file = open(self._partial, "xb", buffering=0)  # noqa: SIM115  (closed by __exit__)
         except OSError as error:
             raise StoreError(f"cannot write {self._partial}: {error.strerror}") from error
 

@@ -24,9 +24,9 @@ INIT = "/sbin/init"
 def image_config(image: dict[str, Any], base: dict[str, Any], *, has_init: bool) -> dict[str, Any]:
     """The OCI config object.
 
-    ``image``: entrypoint, cmd, env, ports, labels, user, workdir, healthcheck, stop_signal, volumes, each optional;
-    ``base``: an OCI config object. An entrypoint without a cmd drops the base's Cmd, as it was for another
-    entrypoint. With neither, and ``has_init``, the image boots its init and stops as systemd wants.
+    ``image``: entrypoint, cmd, env, ports, labels, user, workdir, healthcheck, stop_signal, volumes, each
+    optional; ``base``: an OCI config object. An entrypoint without a cmd drops the base's Cmd, as it was for
+    another entrypoint. With neither, and ``has_init``, the image boots its init and stops as systemd wants.
     Raises StoreError for values that no engine would take.
     """
     config: dict[str, Any] = {key: value for key, value in base.items() if value not in (None, "", [], {})}
@@ -52,14 +52,13 @@ def _lay_over(config: dict[str, Any], image: dict[str, Any]) -> None:
     labels = {**config.get("Labels", {}), **{str(k): str(v) for k, v in (image.get("labels") or {}).items()}}
     ports = {**config.get("ExposedPorts", {}), **{_port(port): {} for port in image.get("ports") or ()}}
     volumes = {**config.get("Volumes", {}), **{str(path): {} for path in image.get("volumes") or ()}}
-    for key, value in (
-        ("Env", [f"{name}={value}" for name, value in environment.items()]),
-        ("Labels", labels),
-        ("ExposedPorts", ports),
-        ("Volumes", volumes),
-    ):
-        if value:
-            config[key] = value
+    found = {
+        "Env": [f"{name}={value}" for name, value in environment.items()],
+        "Labels": labels,
+        "ExposedPorts": ports,
+        "Volumes": volumes,
+    }
+    config.update({key: value for key, value in found.items() if value})
 
 
 def _argv(key: str, value: Any) -> list[str]:
@@ -76,7 +75,8 @@ def _environment(value: Any) -> dict[str, str]:
         return {}
     if isinstance(value, dict):
         return {str(name): str(text) for name, text in value.items()}
-    return dict((str(pair).split("=", 1) + [""])[:2] for pair in value)
+    pairs = (str(pair).partition("=") for pair in value)
+    return {name: text for name, _, text in pairs}
 
 
 def _port(value: Any) -> str:

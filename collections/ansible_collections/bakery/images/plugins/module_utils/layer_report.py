@@ -16,7 +16,11 @@ from ansible_collections.bakery.images.plugins.module_utils.packages import (
     packages_of,
 )
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import display, walk
-from ansible_collections.bakery.images.plugins.module_utils.tree_diff import FileDifference, compare_trees, kind_of
+from ansible_collections.bakery.images.plugins.module_utils.tree_diff import (
+    FileDifference,
+    compare_trees,
+    kind_of,
+)
 
 
 def describe_stack(store: LayerStore, layer_ids: list[str], *, files: bool) -> dict[str, Any]:
@@ -51,9 +55,9 @@ def compare_stacks(store: LayerStore, before: list[str], after: list[str]) -> di
     """How the stack ``after`` differs from ``before`` (ids, lowest first).
 
     ``{packages: {added, removed: [{name, version, role}…], changed: [{name, old, new, role}…]},
-    files: [{path, kind, change, what, role, layer, before_layer}…]}``. ``role`` wrote or deleted the path, or brought
-    the package, in ``after``; where that cannot be told, in ``before``. Two single layers are compared with their
-    whiteouts and times, as their digests are made of these.
+    files: [{path, kind, change, what, role, layer, before_layer}…]}``. ``role`` wrote or deleted the path,
+    or brought the package, in ``after``; where that cannot be told, in ``before``. Two single layers are
+    compared with their whiteouts and times, as their digests are made of these.
     """
     single = len(before) == len(after) == 1
     differences = compare_trees(
@@ -94,7 +98,7 @@ def _without_whiteouts(differences: Iterable[FileDifference]) -> Iterator[FileDi
 
 
 def _deleter(path: bytes, deleters: dict[bytes, int | None]) -> int | None:
-    """The layer whose whiteout hides the path or a directory above it; whiteouts come before what they hide."""
+    """The layer whose whiteout, seen before, hides the path or a directory above it."""
     while path:
         if path in deleters:
             return deleters[path]

@@ -55,7 +55,7 @@ def write_atomically(path: str, content: bytes) -> None:
 
 
 def delete_tree(path: str) -> None:
-    """Delete a tree of any depth without following links or entering mounts; CalledProcessError if it cannot."""
+    """Delete a tree of any depth, never following links or entering mounts. CalledProcessError."""
     command = ["rm", "-rf", "--one-file-system", "--", path]
     subprocess.run(command, check=True, capture_output=True, text=True)
 

@@ -1,7 +1,7 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives of one image: ``oci-archive`` (a tarred layout) and ``docker-archive`` (what ``docker save`` writes)."""
+"""Archives of one image: ``oci-archive`` (a tarred layout) and ``docker-archive`` (of ``docker save``)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def export(layout: OciLayout, image: Image, *, path: str, kind: str, name: str) 
     partial = f"{path}.{secrets.token_hex(4)}{PARTIAL}"
     try:
         with open(partial, "xb") as out:
-            writers[kind](_Archive(out), layout.blobs, image, name)
+            writers[kind](_Archive(out), layout.blobs, image=image, name=name)
             out.write(tar_header.END_OF_ARCHIVE)
             out.flush()
             os.fsync(out.fileno())
@@ -107,7 +107,7 @@ class _Archive:
         return size
 
 
-def _write_oci(archive: _Archive, blobs: BlobStore, image: Image, name: str) -> None:
+def _write_oci(archive: _Archive, blobs: BlobStore, *, image: Image, name: str) -> None:
     archive.content("oci-layout", LAYOUT_FILE)
     archive.content("index.json", index_bytes([{**image.descriptor, "annotations": {REF_NAME: name}}]))
     archive.directory("blobs/")
@@ -119,7 +119,7 @@ def _write_oci(archive: _Archive, blobs: BlobStore, image: Image, name: str) -> 
             archive.blob(f"blobs/sha256/{digest.removeprefix('sha256:')}", source, blobs.size(digest))
 
 
-def _write_docker(archive: _Archive, blobs: BlobStore, image: Image, name: str) -> None:
+def _write_docker(archive: _Archive, blobs: BlobStore, *, image: Image, name: str) -> None:
     """Docker's image specification 1.2: ``manifest.json``, the config, each layer as a plain tar once."""
     config = canonical_json(image.config)
     config_name = f"{sha256(config).removeprefix('sha256:')}.json"

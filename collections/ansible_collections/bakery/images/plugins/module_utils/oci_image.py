@@ -14,7 +14,7 @@ import os
 import platform
 import shlex
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.compression import GZIP
@@ -55,7 +55,10 @@ _INITS = (b"usr/sbin/init", b"sbin/init")
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """What to compose. ``layers``: ids lowest first; ``history``: layer id -> what made it; ``epoch``: seconds."""
+    """What to compose.
+
+    ``layers``: ids, lowest first; ``history``: layer id -> what made it; ``epoch``: seconds since 1970.
+    """
 
     name: str
     layers: tuple[str, ...]
@@ -145,7 +148,7 @@ def run_command(reference: str, config: dict[str, Any]) -> str:
 
 def rfc3339(epoch: int) -> str:
     """Seconds since 1970 as image-spec writes times."""
-    return datetime.fromtimestamp(epoch, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(epoch, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _unprivileged(number: str) -> str:

@@ -4,8 +4,8 @@
 """One OCI image layout for all images: manifests, the index and its tags (image-spec 1.1, image-layout.md).
 
 ``index.json`` changes only under a lock and by a rename. An image's tag is its
-``org.opencontainers.image.ref.name``, written ``NAME:TAG``, so that ``oci:PATH:NAME:TAG`` names it for skopeo and
-podman. An image stays in the index without a tag until something points at it.
+``org.opencontainers.image.ref.name``, written ``NAME:TAG``, so that ``oci:PATH:NAME:TAG`` names it for
+skopeo and podman. An image stays in the index without a tag until something points at it.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class OciLayout:
         return {name: entry["digest"] for entry in self.descriptors() if (name := _ref_name(entry))}
 
     def find(self, reference: str) -> list[str]:
-        """The manifest digests that a tag (``NAME`` means ``NAME:latest``), a digest or the beginning of one means."""
+        """The manifest digests that a tag, a digest or its beginning means; ``NAME`` is ``NAME:latest``."""
         entries = self.descriptors()
         for entry in entries:
             if _ref_name(entry) in (reference, f"{reference}:latest"):

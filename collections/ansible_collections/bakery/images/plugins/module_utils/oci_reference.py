@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a base image comes from: a reference is opened as an OCI layout with exactly one image in it.
 
-``oci:PATH[:TAG]`` and ``oci-archive:FILE[:TAG]`` are read here; ``docker-archive:FILE`` and ``docker://…`` are copied
-by skopeo, with the user's own registry logins.
+``oci:PATH[:TAG]`` and ``oci-archive:FILE[:TAG]`` are read here; ``docker-archive:FILE`` and ``docker://…``
+are copied by skopeo, with the user's own registry logins.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def _copy_registry(name: str, workspace: str, *, tls_verify: bool | None) -> Sou
     verify = not _LOOPBACK.match(name) if tls_verify is None else tls_verify
     reference = f"docker://{name}"
     if "@" not in name:
-        # The digest of a manifest is that of its bytes (distribution-spec 1.1); asking skopeo for it would list all tags.
+        # The digest of a manifest is that of its bytes (distribution-spec 1.1); asking skopeo for it would
+        # list all tags.
         digest = sha256(_skopeo("inspect", f"--tls-verify={verify}".lower(), "--raw", reference))
         repository, slash, last = name.rpartition("/")
         reference = f"docker://{repository}{slash}{last.partition(':')[0]}@{digest}"
@@ -173,7 +174,9 @@ def _skopeo(*arguments: str) -> bytes:
     except subprocess.TimeoutExpired as error:
         raise StoreError(f"skopeo {arguments[0]} did not end within {_TIMEOUT_S} s") from error
     if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit status {done.returncode}"]
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or [
+            f"exit status {done.returncode}"
+        ]
         raise StoreError(f"cannot get {_source_of(arguments)}: {_message(lines[-1])}")
     return done.stdout
 

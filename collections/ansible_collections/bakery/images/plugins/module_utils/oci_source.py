@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from datetime import datetime
 from typing import Any
 
@@ -40,15 +41,16 @@ from ansible_collections.bakery.images.plugins.module_utils.tar_unpack import un
 
 _SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 _READ = 1 << 20
+_ROOT_MODE = stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
 
 
 def import_oci_source(store: LayerStore, reference: str, *, tls_verify: bool | None = None) -> dict[str, Any]:
     """Bring the image that ``reference`` names into the store.
 
     ``reference``: ``oci:DIR[:TAG]``, ``oci-archive:FILE``, ``docker-archive:FILE`` or ``docker://NAME[:TAG|@DIGEST]``.
-    Returns ``{layers: ids lowest first, digest: over diffIDs and config, epoch: seconds, architecture, systemd, config,
-    resolved: the reference with a digest}``. Layers known by their diffID are reused. Every blob is verified by
-    its digest and every layer by its diffID. Raises StoreError.
+    Returns ``{layers: ids lowest first, digest: over diffIDs and config, epoch: seconds, architecture,
+    systemd, config, resolved: the reference with a digest}``. Layers known by their diffID are reused. Every
+    blob is verified by its digest and every layer by its diffID. Raises StoreError.
     """
     store.ensure()
     workspace = os.path.join(store.root, f"import-{store.new_id()}{PARTIAL}")
@@ -85,7 +87,8 @@ def _check_platform(source: SourceImage, reference: str) -> None:
     system = source.image.config.get("os", "linux")
     if (system, theirs) != (host["os"], host["architecture"]):
         raise StoreError(
-            f"{reference} is an image for {system}/{theirs}, but this host is {host['os']}/{host['architecture']}"
+            f"{reference} is an image for {system}/{theirs}, "
+            f"but this host is {host['os']}/{host['architecture']}"
         )
 
 
@@ -120,7 +123,7 @@ def _import_layers(store: LayerStore, source: SourceImage, reference: str) -> li
         layer_id = known.get(diff_id)
         if layer_id is None:
             record = {"created_by": maker or reference, "digest": diff_id, "role": None, "version": None}
-            layer_id = _import_layer(store, source, descriptor, record)
+            layer_id = _import_layer(store, source, descriptor=descriptor, record=record)
             known[diff_id] = layer_id
             store.update_record(layer_id, packages=layer_packages(store, layer_id, layers))
         layers.append(layer_id)
@@ -128,7 +131,7 @@ def _import_layers(store: LayerStore, source: SourceImage, reference: str) -> li
 
 
 def _layers_by_digest(store: LayerStore) -> dict[str, str]:
-    """diffID -> layer id, of layers whose record and blob can be read."""
+    """Layer ids by diffID, of layers whose record and blob can be read."""
     blobs = blobs_of(store)
     known: dict[str, str] = {}
     for layer_id in store.ids():
@@ -143,7 +146,7 @@ def _layers_by_digest(store: LayerStore) -> dict[str, str]:
 
 
 def _import_layer(
-    store: LayerStore, source: SourceImage, descriptor: dict[str, Any], record: dict[str, Any]
+    store: LayerStore, source: SourceImage, *, descriptor: dict[str, Any], record: dict[str, Any]
 ) -> str:
     blobs = blobs_of(store)
     blobs.ensure()
@@ -152,10 +155,11 @@ def _import_layer(
         size = blobs.put_stream(blob, digest)
     layer_id = store.new_id()
     tree = os.path.join(store.layers, f"{layer_id}.tree{PARTIAL}")
-    os.mkdir(tree, 0o755)
-    os.chmod(tree, 0o755)
+    os.mkdir(tree)
+    # The root of an image is everybody's, whatever our umask; a layer that has its own root says so.
+    os.chmod(tree, _ROOT_MODE)
     try:
-        files, inner = _unpack(blobs, digest, tree, record["digest"])
+        files, inner = _unpack(blobs, digest, tree=tree, diff_id=record["digest"])
         blob_record = {"digest": digest, "size": size, "media_type": _media_type(blobs, digest)}
         complete = {
             **record,
@@ -171,7 +175,7 @@ def _import_layer(
         shutil.rmtree(tree, ignore_errors=True)
 
 
-def _unpack(blobs: BlobStore, digest: str, tree: str, diff_id: str) -> tuple[int, int]:
+def _unpack(blobs: BlobStore, digest: str, *, tree: str, diff_id: str) -> tuple[int, int]:
     """Unpack a blob; returns how many files there were and the size of the tar, whose diffID is checked."""
     with blobs.open(digest) as blob:
         stream = _Measured(decompressed(blob))

@@ -25,7 +25,8 @@ _READ = 1 << 20
 
 def parse_status(content: bytes) -> dict[str, str]:
     """Package -> version of what is installed, from a dpkg status file (deb822). A foreign architecture of a
-    package that is there twice is told apart as ``name:architecture``."""
+    package that is there twice is told apart as ``name:architecture``.
+    """
     installed: dict[tuple[str, str], str] = {}
     for paragraph in content.decode("utf-8", "replace").split("\n\n"):
         fields = dict(

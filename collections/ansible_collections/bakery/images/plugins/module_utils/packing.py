@@ -24,7 +24,8 @@ from ansible_collections.bakery.images.plugins.module_utils.tar_stream import wr
 
 # Chunks of 1 MiB that may wait for a slower stage.
 _WAITING = 16
-# The kind, in a record's blobs, of a blob that came with a foreign image and cannot be made again from the tree.
+# The kind, in a record's blobs, of a blob that came with a foreign image and cannot be made again from the
+# tree.
 FOREIGN = "foreign"
 
 
@@ -36,8 +37,8 @@ def blobs_of(store: LayerStore) -> BlobStore:
 def pack(store: LayerStore, layer_id: str, *, epoch: int | None, compression: str = GZIP) -> dict[str, Any]:
     """Make sure that a layer's digest is known and its blob is there, intact; remembers both in its record.
 
-    Returns ``{digest, size, files, blob: {digest, size, media_type}}``: ``digest`` and ``size`` (bytes) of the
-    uncompressed tar. ``epoch`` clamps modification times at the first packing and is then the layer's own.
+    Returns ``{digest, size, files, blob: {digest, size, media_type}}``: ``digest`` and ``size`` (bytes) of
+    the uncompressed tar. ``epoch`` clamps modification times at the first packing, then is the layer's own.
     A layer from a foreign image keeps the blob it came with, whatever the compression.
     StoreError if the tree no longer has the recorded digest, or the disk is full.
     """

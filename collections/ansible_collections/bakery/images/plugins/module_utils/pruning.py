@@ -21,8 +21,10 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class Keep:
-    """What to keep: layer ids, manifest digests, and bases by name, digest or key; ``grace_s``: layers and blobs younger
-    than so many seconds stay too, as somebody may be about to refer to them."""
+    """What to keep: layer ids, manifest digests, and bases by name, digest or key.
+
+    ``grace_s``: layers and blobs younger than so many seconds stay too: somebody may be about to need them.
+    """
 
     layers: frozenset[str]
     images: frozenset[str]
@@ -32,7 +34,7 @@ class Keep:
 
 @dataclass
 class Garbage:
-    """What goes: layer ids, manifest and blob digests, paths of base records, leftovers; ``bytes`` on disk."""
+    """What goes: layer ids, digests of manifests and blobs, paths of records and leftovers; bytes on disk."""
 
     layers: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
@@ -46,7 +48,10 @@ class Garbage:
 
 
 def find_garbage(store: LayerStore, keep: Keep) -> Garbage:
-    """What a prune would remove; changes nothing. StoreError if a journal or record that protects cannot be read."""
+    """What a prune would remove; changes nothing.
+
+    StoreError if a journal or record cannot be read: it may protect something.
+    """
     layout = layout_of(store)
     garbage = Garbage()
     youngest = time.time() - keep.grace_s
@@ -62,7 +67,7 @@ def find_garbage(store: LayerStore, keep: Keep) -> Garbage:
             garbage.layers.append(layer_id)
             garbage.bytes += _disk_usage(store.path(layer_id))
     garbage.images = sorted({entry["digest"] for entry in layout.descriptors()} - keep.images)
-    used = _blobs_in_use(store, layout, set(garbage.layers), set(garbage.images))
+    used = _blobs_in_use(store, layout, layers=set(garbage.layers), images=set(garbage.images))
     for digest in layout.blobs.digests():
         status = os.stat(layout.blobs.path(digest))
         if digest not in used and status.st_ctime < youngest:
@@ -73,7 +78,7 @@ def find_garbage(store: LayerStore, keep: Keep) -> Garbage:
 
 
 def remove_garbage(store: LayerStore, garbage: Garbage) -> None:
-    """Remove it: first what refers, then what is referred to, so that an interruption leaves nothing dangling."""
+    """Remove it: first what refers, then what is referred to, so that nothing ever dangles."""
     layout = layout_of(store)
     if garbage.images:
         layout.drop(set(garbage.images))
@@ -97,7 +102,7 @@ def _layers_in_use(store: LayerStore) -> set[str]:
     return used
 
 
-def _blobs_in_use(store: LayerStore, layout: OciLayout, layers: set[str], images: set[str]) -> set[str]:
+def _blobs_in_use(store: LayerStore, layout: OciLayout, *, layers: set[str], images: set[str]) -> set[str]:
     used: set[str] = set()
     for entry in layout.descriptors():
         if entry["digest"] not in images:

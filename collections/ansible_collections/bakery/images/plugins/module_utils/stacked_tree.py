@@ -35,9 +35,9 @@ _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 class Entry:
     """One name in a (stacked) tree.
 
-    ``path`` is relative, b"" for the root; ``layer`` is the index, in the order given to ``walk``, of the tree
-    that holds it; ``parent`` is an open descriptor of the directory holding it, ``descriptor`` one of the
-    directory itself (-1 for others); both are valid only until the next entry is asked for.
+    ``path`` is relative, b"" for the root; ``layer`` is the index, in the order given to ``walk``, of the
+    tree that holds it; ``parent`` is an open descriptor of the directory holding it, ``descriptor`` one of
+    the directory itself (-1 for others); both are valid only until the next entry is asked for.
     ``hides``: a directory that hides what layers below the walked ones have there.
     """
 
@@ -97,13 +97,13 @@ def opened(path: str) -> Iterator[int]:
 def walk(trees: list[str]) -> Iterator[Entry]:
     """Every entry of the stacked ``trees`` (lowest first), depth first, names in byte order, root first.
 
-    In each directory whiteouts, which tell what to hide of layers below the lowest tree, come before all else.
+    In each directory whiteouts, which hide what layers below the lowest tree have, come before all else.
     """
     _raise_descriptor_limit()
     with ExitStack() as stack:
         sources = [_Source(layer, stack.enter_context(opened(tree))) for layer, tree in enumerate(trees)]
         sources.reverse()
-        frames = [_directory(b"", b".", sources, sources[0].descriptor)]
+        frames = [_directory(b"", b".", sources=sources, parent=sources[0].descriptor)]
         stack.callback(_close_all, frames)
         # An explicit stack: a tree may be deeper than Python's recursion limit.
         while frames:
@@ -122,14 +122,14 @@ def _close_all(frames: list[_Frame]) -> None:
 
 
 def _raise_descriptor_limit() -> None:
-    """A descriptor per level and layer is open at a time; the default limit of 1024 suits neither many nor deep."""
+    """A descriptor per level and layer is open at a time, more than the default limit of 1024 allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _directory(path: bytes, name: bytes, sources: list[_Source], parent: int) -> _Frame:
+def _directory(path: bytes, name: bytes, *, sources: list[_Source], parent: int) -> _Frame:
     """``sources``: the directories merged here, highest first."""
     top = sources[0]
     visible, hides = _visible(path, sources)
@@ -168,7 +168,7 @@ def _descend(deeper: _Deeper) -> _Frame:
                 break
             stack.callback(os.close, descriptor)
             sources.append(_Source(source.layer, descriptor))
-        frame = _directory(deeper.path, deeper.name, sources, deeper.found[0].descriptor)
+        frame = _directory(deeper.path, deeper.name, sources=sources, parent=deeper.found[0].descriptor)
         if ended:
             # What is not a directory in a lower layer hides everything below it, like an opaque directory.
             entry = next(frame)
@@ -194,7 +194,8 @@ def refuse_hidden_data(path: bytes, names: list[str]) -> None:
     for name in _HIDDEN_DATA:
         if name in names:
             raise StoreError(
-                f"/{display(path)} has the attribute {name}; mount overlays with metacopy=off,redirect_dir=off"
+                f"/{display(path)} has the attribute {name}; "
+                "mount overlays with metacopy=off,redirect_dir=off"
             )
 
 
@@ -275,5 +276,5 @@ def _parent_beneath(tree: int, path: bytes) -> Iterator[int]:
 
 
 def display(path: bytes) -> str:
-    """A path for people and JSON: UTF-8, other bytes as ``\\xNN``."""
+    r"""A path for people and JSON: UTF-8, other bytes as ``\xNN``."""
     return path.decode("utf-8", "backslashreplace")

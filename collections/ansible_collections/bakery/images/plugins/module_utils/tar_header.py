@@ -83,7 +83,7 @@ def _pax_records(member: Member) -> dict[bytes, bytes]:
 
 
 def _record(key: bytes, value: bytes) -> bytes:
-    """``LENGTH KEY=VALUE\\n`` where LENGTH counts itself."""
+    r"""``LENGTH KEY=VALUE\n`` where LENGTH counts itself."""
     rest = b" %b=%b\n" % (key, value)
     length = len(rest) + len(b"%d" % len(rest))
     length = len(rest) + len(b"%d" % length)

@@ -17,7 +17,12 @@ from dataclasses import dataclass, field
 
 from ansible_collections.bakery.images.plugins.module_utils import tar_header
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
-from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import Entry, display, refuse_hidden_data, walk
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
+    Entry,
+    display,
+    refuse_hidden_data,
+    walk,
+)
 from ansible_collections.bakery.images.plugins.module_utils.tar_header import Member
 
 WHITEOUT_PREFIX = b".wh."
@@ -93,8 +98,8 @@ class TarSummary:
 def write_layer_tar(trees: list[str], sink: Sink, *, epoch: int | None, whole: bool = False) -> TarSummary:
     """Write the stacked ``trees`` (lowest first) as one layer tar to ``sink``, in chunks of about 1 MiB.
 
-    ``epoch``: modification times after it become it; None leaves them. ``whole``: nothing lies below the trees,
-    so that whiteouts and opaque directories mean nothing and are left out. Raises StoreError.
+    ``epoch``: modification times after it become it; None leaves them. ``whole``: nothing lies below the
+    trees, so that whiteouts and opaque directories mean nothing and are left out. Raises StoreError.
     """
     writer = _LayerWriter(_Blocks(sink), epoch, whole)
     try:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from contextlib import ExitStack, contextmanager
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import IO, cast
 
 from ansible_collections.bakery.images.plugins.module_utils.compression import Readable
@@ -39,9 +39,8 @@ _Parts = list[bytes]
 def unpack_layer(source: Readable, tree: str) -> int:
     """Unpack the uncompressed layer tar ``source`` into the empty directory ``tree``.
 
-    Returns how many members other than directories there were. Reads up to the end of the archive's last
-    member, not necessarily to the end of ``source``. Raises StoreError for an archive that is damaged, or that
-    links to what it does not hold.
+    Returns how many members other than directories there were. Reads up to the end of the last member, not
+    necessarily to the end of ``source``. StoreError for an archive that is damaged or links to what it lacks.
     """
     with opened(tree) as root:
         unpacker = _Unpacker(root)
@@ -85,7 +84,7 @@ class _Unpacker:
             else:
                 self.files += 1
                 self._forget(real, name)
-                self._make(archive, member, directory, name)
+                self._make(archive, member, directory=directory, name=name)
 
     def finish(self) -> None:
         """Give directories their metadata, deepest first, so that no later write changes their times."""
@@ -138,13 +137,15 @@ class _Unpacker:
             finally:
                 os.close(descriptor)
 
-    def _make(self, archive: tarfile.TarFile, member: tarfile.TarInfo, directory: int, name: bytes) -> None:
+    def _make(
+        self, archive: tarfile.TarFile, member: tarfile.TarInfo, *, directory: int, name: bytes
+    ) -> None:
         _clear(directory, name)
         if member.islnk():
             self._hard_link(member, directory, name)
             return
         if member.isreg():
-            _write_file(archive, member, directory, name)
+            _write_file(archive, member, directory=directory, name=name)
             return
         if member.issym():
             os.symlink(os.fsencode(member.linkname), name, dir_fd=directory)
@@ -167,15 +168,16 @@ class _Unpacker:
             status = _lstat(holder, target) if target else None
             if status is None or stat.S_ISDIR(status.st_mode) or is_whiteout(status):
                 raise StoreError(
-                    f"/{display(os.fsencode(member.name))} is a hard link to /{member.linkname}, which the layer lacks"
+                    f"/{display(os.fsencode(member.name))} is a hard link to "
+                    f"/{member.linkname}, which the layer lacks"
                 )
             os.link(target, name, src_dir_fd=holder, dst_dir_fd=directory, follow_symlinks=False)
 
     @contextmanager
-    def _directory(self, parts: _Parts, create: bool = True) -> Iterator[tuple[int, _Parts]]:  # noqa: FBT001, FBT002
+    def _directory(self, parts: _Parts, *, create: bool = True) -> Iterator[tuple[int, _Parts]]:
         """The directory ``parts`` names inside the tree, and its real place; made if missing and ``create``.
 
-        Symbolic links are resolved as in a chroot: absolute ones from the root of the tree, ``..`` ends there.
+        Symbolic links are resolved as in a chroot: absolute ones from the tree's root, where ``..`` ends.
         """
         with ExitStack() as stack:
             way = [(self.root, b"")]
@@ -253,7 +255,7 @@ def _clear(directory: int, name: bytes) -> None:
     os.rmdir(name, dir_fd=directory)
 
 
-def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, directory: int, name: bytes) -> None:
+def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, *, directory: int, name: bytes) -> None:
     source = archive.extractfile(member)
     assert source is not None
     descriptor = os.open(name, _CREATE_FILE, 0o600, dir_fd=directory)

@@ -27,9 +27,10 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class FileDifference:
-    """One path that differs. ``change``: added, removed or changed; ``what`` of a change: type, mode, owner, size,
-    content, target, device, attributes, time, opaque. The layers are indices into the two stacks, None where the path
-    is absent."""
+    """One path that differs. ``change``: added, removed or changed; ``what`` of a change: type, mode, owner,
+    size, content, target, device, attributes, time, opaque. ``before`` and ``after`` are indices of layers in
+    the two stacks, None where the path is absent.
+    """
 
     path: bytes
     kind: str

@@ -12,8 +12,8 @@ author: the bakery contributors
 version_added: 0.1.0
 short_description: Export an image to an archive or to podman
 description:
-  - Writes an image of bakery's store to an OCI or docker archive, which C(podman load) and skopeo read (and C(docker load)
-    the latter), or imports it into podman's own store.
+  - Writes an image of bakery's store to an OCI or docker archive, which C(podman load) and skopeo read (and
+    C(docker load) the latter), or imports it into podman's own store.
   - The same image gives the same archive, byte for byte.
 extends_documentation_fragment:
   - bakery.images.machine_owner
@@ -48,8 +48,8 @@ options:
     type: path
   names:
     description:
-      - Names, each C(NAME:TAG). In podman's store the image gets all of them, after C(localhost/); in an archive it has the
-        first.
+      - Names, each C(NAME:TAG). In podman's store the image gets all of them, after C(localhost/); in an
+        archive it has the first.
       - The default is the names that it has in the store.
     type: list
     elements: str

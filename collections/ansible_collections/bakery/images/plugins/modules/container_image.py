@@ -12,12 +12,15 @@ author: the bakery contributors
 version_added: 0.1.0
 short_description: Compose, name or remove an OCI image
 description:
-  - Composes an OCI image from layers of bakery's store and an image configuration, gives it names, or takes it out.
-  - All images share one OCI image layout, C(container/oci) below O(home). The name of an image in it is C(NAME:TAG), so
-    that C(skopeo inspect oci:HOME/container/oci:NAME:TAG) and C(podman run oci:HOME/container/oci:NAME:TAG) find it.
+  - Composes an OCI image from layers of bakery's store and an image configuration, gives it names, or takes
+    it out.
+  - All images share one OCI image layout, C(container/oci) below O(home). The name of an image in it is
+    C(NAME:TAG),
+    so that C(skopeo inspect oci:HOME/container/oci:NAME:TAG) and
+    C(podman run oci:HOME/container/oci:NAME:TAG) find it.
   - The same layers, configuration, history and annotations give the same digests on any host at any time.
-  - Layers are packed and compressed at the first need, in one pass. An image of more than 100 layers has its lowest
-    ones merged into one.
+  - Layers are packed and compressed at the first need, in one pass. An image of more than 100 layers has
+    its lowest ones merged into one.
   - An image that was composed has no name until O(state=tagged).
 extends_documentation_fragment:
   - bakery.images.machine_owner
@@ -40,12 +43,14 @@ options:
     description:
       - V(present) composes the image.
       - V(tagged) lets O(names) mean the image O(image).
-      - V(absent) takes O(names) away, or the image O(image) with all its names. Its blobs stay until they are pruned.
+      - V(absent) takes O(names) away, or the image O(image) with all its names. Its blobs stay until they
+        are pruned.
     type: str
     choices: [present, tagged, absent]
     default: present
   name:
-    description: What the image is called in its annotations and in the returned command. Needed for O(state=present).
+    description: What the image is called in its annotations and in the returned command. Needed for
+      O(state=present).
     type: str
   layers:
     description: Ids of the layers, lowest first. Needed for O(state=present).
@@ -85,7 +90,8 @@ options:
         description: Working directory.
         type: str
       healthcheck:
-        description: A dictionary of C(test) (words or a shell command), C(interval), C(timeout), C(start_period), C(retries).
+        description: A dictionary of C(test) (words or a shell command), C(interval), C(timeout),
+          C(start_period), C(retries).
         type: dict
       stop_signal:
         description: Signal that stops the container.

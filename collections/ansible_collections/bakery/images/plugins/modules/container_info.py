@@ -12,7 +12,8 @@ author: the bakery contributors
 version_added: 0.1.0
 short_description: Report on layers of images
 description:
-  - Tells the packages in a stack of layers and which role brought each, or how two stacks differ in packages and files.
+  - Tells the packages in a stack of layers and which role brought each, or how two stacks differ in
+    packages and files.
   - Reads the layers' trees; starts nothing. Packages are those of dpkg.
 extends_documentation_fragment:
   - bakery.images.machine_owner
@@ -66,7 +67,8 @@ report:
   type: dict
   contains:
     layers:
-      description: Each layer with C(id), C(role), C(version), C(created_by), C(digest), C(size), C(files), C(packages), C(paths).
+      description: Each layer with C(id), C(role), C(version), C(created_by), C(digest), C(size), C(files),
+        C(packages), C(paths).
       returned: unless O(other_layers) is given
       type: list
       elements: dict
@@ -76,7 +78,8 @@ report:
         - With it a dictionary of C(added), C(removed) and C(changed) packages, each with its C(role).
       type: raw
     files:
-      description: Each path that differs with C(path), C(kind), C(change), C(what), C(role), C(layer) and C(before_layer).
+      description: Each path that differs with C(path), C(kind), C(change), C(what), C(role), C(layer) and
+        C(before_layer).
       returned: when O(other_layers) is given
       type: list
       elements: dict

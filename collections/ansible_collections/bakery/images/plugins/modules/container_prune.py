@@ -12,7 +12,8 @@ author: the bakery contributors
 version_added: 0.1.0
 short_description: Remove images, layers and blobs nobody needs
 description:
-  - Removes from bakery's store all images, layers, bases and blobs that are not to be kept and that no kept one needs.
+  - Removes from bakery's store all images, layers, bases and blobs that are not to be kept and that no kept
+    one needs.
   - Layers that a machine stands on, or a failed bake that was kept to look into, always stay.
   - In check mode nothing is removed and the same is returned.
 extends_documentation_fragment:
