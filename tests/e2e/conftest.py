@@ -1,0 +1,142 @@
+"""The real command line against real engines: one home for the session, so that the base is made once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished ``bakery`` process."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.stdout)
+
+    @property
+    def result(self) -> Any:
+        """The only result of a bake."""
+        (one,) = self.document["results"]
+        return one
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """A home and a project to run ``bakery`` in."""
+
+    command: Path
+    home: Path
+    project: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        hidden = {"BAKERY_HOME", "CONTAINERS_CONF", "CI"}
+        return {k: v for k, v in os.environ.items() if k not in hidden} | {"BAKERY_HOME": str(self.home)}
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self.command, *words],
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def run(self, *words: str, code: int | None = 0) -> Outcome:
+        process = self.start(*words)
+        stdout, stderr = process.communicate()
+        outcome = Outcome(process.returncode, stdout, stderr)
+        if code is not None:
+            assert outcome.code == code, f"exit {outcome.code}\n{stdout}\n{stderr}"
+        assert "Traceback" not in stderr, stderr
+        return outcome
+
+    def bake(self, *words: str, code: int | None = 0) -> Outcome:
+        return self.run("bake", "--json", *words, code=code)
+
+    def leftovers(self) -> dict[str, list[str]]:
+        """What a finished or swept bake may not leave: mounts and containers of this home, machine directories."""
+        mounts = [
+            line.split()[4]
+            for line in Path("/proc/self/mountinfo").read_text().splitlines()
+            if str(self.home) in line
+        ]
+        names = subprocess.run(
+            ["podman", "ps", "--all", "--format", "{{.Names}} {{.Labels}}"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        directories = [
+            str(path.relative_to(self.home))
+            for pattern in ("*/machines/*", "*/layers/*.partial", "**/*.partial")
+            for path in self.home.glob(pattern)
+        ]
+        return {
+            "mounts": mounts,
+            "containers": [name for name in names if str(self.home) in name],
+            "directories": sorted(set(directories)),
+            "journal": [row[0] for row in self.query("select id from machines")],
+        }
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        database = self.home / "catalog.sqlite"
+        if not database.exists():
+            return []
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+NOTHING: dict[str, list[str]] = {"mounts": [], "containers": [], "directories": [], "journal": []}
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One $BAKERY_HOME for all end-to-end tests."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def bakery_command(bin_directory: Path) -> Path:
+    return bin_directory / "bakery"
+
+
+@pytest.fixture
+def new_kitchen(
+    tmp_path: Path, repository: Path, home: Path, bakery_command: Path
+) -> Callable[[], Kitchen]:
+    """A copy of the tiny project that a test may change; the home is the session's."""
+
+    def make() -> Kitchen:
+        project = tmp_path / "tiny"
+        shutil.copytree(repository / "tests" / "fixtures" / "tiny", project)
+        # A variable of its own keeps a test's layers apart from every other test's.
+        text = (project / "bakery.yml").read_text()
+        (project / "bakery.yml").write_text(text + f"\ndefaults:\n  vars: {{paper_size: '{tmp_path.name}'}}\n")
+        defaults = project / "roles" / "paper" / "tasks" / "main.yml"
+        defaults.write_text(defaults.read_text() + "\n# {{ paper_size }} is a variable of this role\n")
+        return Kitchen(command=bakery_command, home=home, project=project)
+
+    return make
+
+
+@pytest.fixture
+def kitchen(new_kitchen: Callable[[], Kitchen]) -> Kitchen:
+    return new_kitchen()
