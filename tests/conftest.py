@@ -13,6 +13,17 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the end-to-end tests in one process: they share an engine, images made once, and few processors.
+
+    With ``-n`` and ``--dist loadgroup`` the other processes run everything else meanwhile.
+    """
+    for item in items:
+        if item.path.is_relative_to(REPOSITORY / "tests" / "e2e"):
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.xdist_group("engine"))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout."""
