@@ -102,7 +102,7 @@ def show_text(document: ShowDocument, paint: Paint, *, packages: bool, run: str 
         ("names", ", ".join(image["names"])),
         ("where", image["artifact"]["location"]),
         ("size", "" if image["size"] is None else size(image["size"])),
-        ("made", f"{image['made']} ({age(image['made'])}), in {seconds(image['seconds'])}"),
+        ("made", f"{age(image['made'])}, {image['made']}, in {seconds(image['seconds'])}"),
         ("base", f"{image['base']}  {short(image['base_digest'])}"),
         ("from", " ← ".join([image["role_set"], *image["ancestry"]]) if image["ancestry"] else ""),
         (

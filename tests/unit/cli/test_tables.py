@@ -1,0 +1,249 @@
+"""How answers look, held in ``golden/``; each at 80 columns unless it is about pipes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from bakery.cli.doctor.needs import Finding, State
+from bakery.cli.documents import BaseDocument
+from bakery.cli.tables.bake import failure_text, success_text
+from bakery.cli.tables.diff import diff_text
+from bakery.cli.tables.doctor import doctor_document, doctor_text
+from bakery.cli.tables.images import (
+    image_body,
+    images_document,
+    images_text,
+    show_document,
+    show_text,
+    verify_document,
+    verify_text,
+)
+from bakery.cli.tables.plan import plan_document, plan_text
+from bakery.cli.tables.upkeep import (
+    base_body,
+    base_text,
+    prune_document,
+    prune_text,
+    refreshed_text,
+    sweep_document,
+    sweep_text,
+)
+from bakery.errors import ChecksError, Place, ProvisionError
+from bakery.flows.inspect import ImageView
+from bakery.flows.upkeep import PrunePlan, Swept
+from bakery.model.records import CheckReport
+from bakery.model.result import BakeResult, Irreproducible, LayerResult, Status
+from tests.unit.builders import base_record, image_record, layer_record
+from tests.unit.cli.conftest import NARROW, PLAIN
+from tests.unit.flows.workplace import Workplace
+
+Golden = Callable[[str, str], None]
+
+LAYERS = (
+    LayerResult("common", "1.0.0", "a" * 64, "l1", "sha256:" + "b" * 64, 12_345_678, cached=True, seconds=0),
+    LayerResult("nginx", None, "c" * 64, "l2", "sha256:" + "d" * 64, 3_345_678, cached=False, seconds=8.04),
+)
+ARTIFACT = {
+    "kind": "oci-image",
+    "id": "sha256:" + "1" * 64,
+    "digest": "sha256:" + "2" * 64,
+    "location": "oci:/var/lib/bakery/store@sha256:" + "2" * 64,
+    "size": 98_765_432,
+    "run": "podman run --rm web:latest",
+}
+BAKED = BakeResult(
+    role_set="web",
+    target="null",
+    status=Status.BAKED,
+    fingerprint="e" * 64,
+    artifact=ARTIFACT,
+    layers=LAYERS,
+    checks=CheckReport(passed=14, failed=0, report="/var/lib/bakery/reports/web.json"),
+    seconds=48.2,
+    names=("web:latest", "web:" + "e" * 12),
+)
+PACKAGES = {
+    "added": [["nginx", "1.22.1-9"], ["libpcre2", "10.42"]],
+    "removed": [["exim4", "4.96"]],
+    "changed": [["openssl", "3.0.1", "3.0.2"]],
+}
+
+
+def steady(text: str) -> str:
+    """Without what depends on the clock and on how fingerprints are made."""
+    return re.sub(r"\b[0-9a-f]{12}\b", "0" * 12, re.sub(r"\d{4}-[\d:T-]+Z", "2024-05-01T12:00:00Z", text))
+
+
+def test_plan_of_what_was_never_baked(shop: Workplace, golden: Golden) -> None:
+    golden("plan_fresh", steady(plan_text(plan_document(shop.plan()), NARROW, why=False)))
+
+
+def test_plan_says_why(shop: Workplace, golden: Golden) -> None:
+    shop.bake("web")
+    golden("plan_why", steady(plan_text(plan_document(shop.plan()), PLAIN, why=True)))
+
+
+def test_plan_of_what_is_baked(shop: Workplace, golden: Golden) -> None:
+    shop.bake()
+    golden("plan_unchanged", steady(plan_text(plan_document(shop.plan()), NARROW, why=False)))
+
+
+def test_bake_that_succeeded(golden: Golden) -> None:
+    golden("bake_success", success_text(BAKED, NARROW))
+
+
+def test_bake_that_changed_nothing_is_a_line() -> None:
+    text = success_text(replace(BAKED, status=Status.UNCHANGED), NARROW)
+    assert text == "web  unchanged  web:latest  111111111111"
+
+
+def test_bake_that_failed_in_a_role(golden: Golden) -> None:
+    error = ProvisionError(
+        "role 'nginx', task 'Start nginx': the unit failed", where=Place("roles/nginx/tasks/main.yml", 14)
+    )
+    failed = replace(BAKED, status=Status.FAILED, artifact=None, checks=None, error=error)
+    golden("bake_role_failed", failure_text(failed, NARROW, kept=True))
+    assert "bakery shell" not in failure_text(failed, NARROW, kept=False)
+
+
+def test_bake_whose_checks_failed(golden: Golden) -> None:
+    failures = (
+        {"check": "checks/test_web.py::test_serves", "message": "assert 502 == 200\n +  where 502 = x"},
+    )
+    report = CheckReport(passed=13, failed=1, failures=failures)
+    error = ChecksError("1 of 14 checks of 'web' failed", hint="look inside with 'bakery shell web'")
+    failed = replace(BAKED, status=Status.FAILED, checks=report, error=error)
+    golden("bake_checks_failed", failure_text(failed, NARROW, kept=True))
+
+
+def test_bake_that_did_not_reproduce(golden: Golden) -> None:
+    files = tuple({"path": f"/var/cache/{number}"} for number in range(25))
+    different = (Irreproducible("nginx", "sha256:" + "d" * 64, "sha256:" + "f" * 64, files),)
+    golden("bake_irreproducible", success_text(replace(BAKED, irreproducible=different), NARROW))
+
+
+def test_images(golden: Golden) -> None:
+    old = image_record("web", fingerprint="0a" * 32, made="in May")
+    new = image_record("web", fingerprint="0b" * 32, made="in May")
+    database = image_record("db", fingerprint="0c" * 32, made="in May")
+    golden("images", images_text(images_document([old, new, database]), NARROW))
+
+
+def test_no_images_yet() -> None:
+    assert images_text(images_document([]), NARROW) == "No images yet; bake one with 'bakery bake'."
+
+
+def shown() -> ImageView:
+    image = image_record(
+        "api",
+        fingerprint="0d" * 32,
+        made="in May",
+        artifact=ARTIFACT,
+        ancestry=("web",),
+        inputs={"image": {"ports": ["80"], "user": "www-data"}},
+    )
+    detail = {"packages": PACKAGES, "files": 120}
+    return ImageView(image, (layer_record("common", version="1.0.0"), layer_record("nginx", detail=detail)))
+
+
+def test_show(golden: Golden) -> None:
+    document = show_document(shown(), latest=True)
+    golden("show", show_text(document, NARROW, packages=False, run="podman run --rm api:latest"))
+
+
+def test_show_with_packages(golden: Golden) -> None:
+    golden("show_packages", show_text(show_document(shown(), latest=True), PLAIN, packages=True, run=None))
+
+
+def test_diff(golden: Golden) -> None:
+    files = [
+        {"path": "/etc/nginx/nginx.conf", "change": "changed", "role": "nginx"},
+        {"path": "/etc/motd", "change": "removed", "role": "common"},
+        {"path": "/var/www/new", "change": "added", "role": "nginx"},
+    ]
+    left = image_body(image_record("web"), latest=True)
+    right = image_body(image_record("api"), latest=True)
+    report = {"packages": PACKAGES, "files": files}
+    golden("diff", diff_text({"left": left, "right": right, "same": False, "report": report}, NARROW))
+
+
+def test_diff_of_the_same_image() -> None:
+    image = image_body(image_record("web"), latest=True)
+    text = diff_text({"left": image, "right": image, "same": True, "report": {}}, NARROW)
+    assert text.endswith("The two are the same image.")
+
+
+def test_verify() -> None:
+    passed = verify_document(image_record("web"), CheckReport(passed=3, failed=0), latest=True)
+    assert verify_text(passed, NARROW) == "web  verified: 3 checks passed"
+    failures = ({"check": "test_a", "message": "assert False"},)
+    failed = verify_document(image_record("web"), CheckReport(2, 1, failures=failures), latest=True)
+    assert verify_text(failed, NARROW).splitlines() == [
+        "web  failed: 1 of 3 checks failed",
+        "  ✗ test_a",
+        "      assert False",
+    ]
+
+
+def test_sweep(golden: Golden) -> None:
+    report = {
+        "machines": ["m1"],
+        "mounts": ["/var/lib/bakery/machines/m1/merged"],
+        "containers": [],
+        "directories": [],
+    }
+    document = sweep_document([Swept("null", report, ("m1",))], dry_run=True)
+    golden("sweep", sweep_text(document, NARROW))
+    nothing = sweep_document([Swept("null", {}, ())], dry_run=False)
+    assert sweep_text(nothing, NARROW).startswith("Nothing to sweep")
+
+
+def test_prune(golden: Golden) -> None:
+    plan = PrunePlan(
+        target="null",
+        images=(image_record("web", fingerprint="0a" * 32, made="in May"),),
+        layers=(layer_record("nginx", key="ab" * 32, made="in May"),),
+        keep_images=(),
+        keep_layers=(),
+        keep_bases=(),
+    )
+    pruned = [(plan, {"layers": 1, "blobs": 3, "bytes": 123_456_789})]
+    golden("prune", prune_text(prune_document(pruned, dry_run=False), pruned, NARROW))
+
+
+def test_bases(golden: Golden) -> None:
+    record = base_record(made="in May", digest="sha256:" + "a" * 64)
+    document: BaseDocument = {
+        "bases": [
+            base_body("null", "bookworm", record=record, wanted=True),
+            base_body("null", "trixie", record=None, wanted=True),
+        ]
+    }
+    golden("bases", base_text(document, NARROW))
+
+
+def test_refreshed_bases_say_what_follows() -> None:
+    record = base_record(digest="sha256:" + "a" * 64)
+    document: BaseDocument = {"bases": [base_body("null", "bookworm", record=record, wanted=True)]}
+    changed = refreshed_text({("null", "bookworm"): "sha256:" + "b" * 64}, document, PLAIN)
+    assert changed.endswith("Role sets on bookworm will be baked again.")
+    same = refreshed_text({("null", "bookworm"): "sha256:" + "a" * 64}, document, PLAIN)
+    assert same == "bookworm on null: aaaaaaaaaaaa, the same as before"
+
+
+def test_doctor(golden: Golden, tmp_path: Path) -> None:
+    findings = (
+        Finding("root", "makes machines", State.OK, found="yes"),
+        Finding(
+            "engine", "runs machines", State.MISSING, trouble="there is no command 'engine'", get="buy one"
+        ),
+        Finding("keyring", "for Ubuntu", State.MISSING, trouble="no such file", optional=True),
+        Finding("overlay mounts", "layers", State.SKIPPED, trouble="can only be tried by root"),
+    )
+    document = doctor_document(findings, [])
+    assert not document["ok"]
+    golden("doctor", doctor_text(document, NARROW))
+    assert doctor_document(findings[:1] + findings[2:3], [])["ok"], "what is optional stands in nobody's way"
