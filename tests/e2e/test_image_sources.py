@@ -141,6 +141,22 @@ def change_config(layout: OciLayout, **fields: object) -> None:
     layout.tag(manifest, ["web:latest"])
 
 
+def test_a_layer_twice_in_an_image_is_two_layers(layout: OciLayout, store: LayerStore) -> None:
+    image = layout.image("web")
+    twice = image.manifest["layers"] * 2
+    diff_ids = image.config["rootfs"]["diff_ids"] * 2
+    config = layout.blobs.put(
+        canonical_json({**image.config, "rootfs": {"type": "layers", "diff_ids": diff_ids}})
+    )
+    descriptor = {**image.manifest["config"], "digest": config, "size": layout.blobs.size(config)}
+    manifest = layout.blobs.put(canonical_json({**image.manifest, "config": descriptor, "layers": twice}))
+    layout.add({**image.descriptor, "digest": manifest, "size": layout.blobs.size(manifest)})
+    layout.tag(manifest, ["twice:latest"])
+    base = import_oci_source(store, f"oci:{layout.path}:twice")
+    assert len(set(base["layers"])) == 4
+    assert import_oci_source(store, f"oci:{layout.path}:twice")["layers"] == base["layers"]
+
+
 def test_a_wrong_diff_id_is_refused(layout: OciLayout, store: LayerStore) -> None:
     good = layout.image("web").config["rootfs"]["diff_ids"]
     change_config(layout, rootfs={"type": "layers", "diff_ids": [good[0], "sha256:" + "0" * 64]})

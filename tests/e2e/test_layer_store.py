@@ -158,6 +158,19 @@ def test_load_names_the_image_in_podmans_store(baked: Baked) -> None:
         assert_same(podman_census(tree), as_podman_keeps(baked.expected))
 
 
+@pytest.mark.usefixtures("podman_store")
+def test_podman_reads_zstd_layers(baked: Baked) -> None:
+    artifact, _ = compose(baked.store, ImageRequest("zstd", baked.layers, EPOCH, compression="zstd"))
+    image = baked.layout.image(artifact["digest"])
+    assert {layer["mediaType"] for layer in image.manifest["layers"]} == {
+        "application/vnd.oci.image.layer.v1.tar+zstd"
+    }
+    assert image.config["rootfs"] == baked.layout.image("web").config["rootfs"]
+    load_into_podman(baked.store, image, ["zstd:latest"])
+    with podman_mounted("localhost/zstd:latest") as tree:
+        assert_same(podman_census(tree), as_podman_keeps(baked.expected))
+
+
 def test_skopeo_inspects_layout_and_archives(baked: Baked, tmp_path: Path) -> None:
     by_name = json.loads(run("skopeo", "inspect", f"oci:{baked.layout.path}:web:latest"))
     assert by_name["Digest"] == baked.artifact["digest"]

@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import struct
 import zlib
+from importlib import import_module
 from typing import IO, Any, Protocol, cast
 
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 
-try:
-    from isal import isal_zlib
-except ImportError:
-    isal_zlib = None
 
-try:
-    import zstandard
-except ImportError:
-    zstandard = None
+def _optional(name: str) -> Any:
+    """The module ``name``, or None where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+isal_zlib = _optional("isal.isal_zlib")
+zstandard = _optional("zstandard")
 
 GZIP = "gzip"
 ZSTD = "zstd"

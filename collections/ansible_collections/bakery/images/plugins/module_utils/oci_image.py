@@ -66,7 +66,7 @@ class ImageRequest:
     config: dict[str, Any] = field(default_factory=dict)
     base_config: dict[str, Any] = field(default_factory=dict)
     history: dict[str, str] = field(default_factory=dict)
-    annotations: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, Any] = field(default_factory=dict)
     fingerprint: str | None = None
     compression: str = GZIP
     architecture: str | None = None
@@ -104,7 +104,7 @@ def compose(store: LayerStore, request: ImageRequest) -> tuple[dict[str, Any], b
     settings = image_config(request.config, request.base_config, has_init=_has_init(store, request.layers))
     config = _config(request, layers, settings)
     config_digest = layout.blobs.put(canonical_json(config))
-    manifest = {
+    manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": _descriptor(CONFIG_TYPE, config_digest, layout.blobs.size(config_digest)),

@@ -120,29 +120,38 @@ def _import_layers(store: LayerStore, source: SourceImage, reference: str) -> li
     known = _layers_by_digest(store)
     layers: list[str] = []
     for descriptor, diff_id, maker in zip(descriptors, diff_ids, makers, strict=False):
-        layer_id = known.get(diff_id)
+        # A layer twice in one image is two here: no overlay mounts one directory twice.
+        candidates = [record for record in known.get(diff_id, []) if record["id"] not in layers]
+        layer_id = _known_layer(store, candidates)
         if layer_id is None:
             record = {"created_by": maker or reference, "digest": diff_id, "role": None, "version": None}
             layer_id = _import_layer(store, source, descriptor=descriptor, record=record)
-            known[diff_id] = layer_id
-            store.update_record(layer_id, packages=layer_packages(store, layer_id, layers))
+            record = store.update_record(layer_id, packages=layer_packages(store, layer_id, layers))
+            known.setdefault(diff_id, []).append(record)
         layers.append(layer_id)
     return layers
 
 
-def _layers_by_digest(store: LayerStore) -> dict[str, str]:
-    """Layer ids by diffID, of layers whose record and blob can be read."""
-    blobs = blobs_of(store)
-    known: dict[str, str] = {}
+def _layers_by_digest(store: LayerStore) -> dict[str, list[dict[str, Any]]]:
+    """The records of layers by their diffID; those that cannot be read are left out."""
+    known: dict[str, list[dict[str, Any]]] = {}
     for layer_id in store.ids():
         try:
             record = store.record(layer_id)
         except StoreError:
             continue
-        stored = record.get("blobs", {})
-        if record.get("digest") and any(blobs.is_intact(blob["digest"]) for blob in stored.values()):
-            known.setdefault(record["digest"], layer_id)
+        if record.get("digest"):
+            known.setdefault(record["digest"], []).append(record)
     return known
+
+
+def _known_layer(store: LayerStore, records: list[dict[str, Any]]) -> str | None:
+    """The first of the layers whose blob is whole."""
+    blobs = blobs_of(store)
+    for record in records:
+        if any(blobs.is_intact(blob["digest"]) for blob in record.get("blobs", {}).values()):
+            return str(record["id"])
+    return None
 
 
 def _import_layer(

@@ -94,7 +94,7 @@ def opened(path: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def walk(trees: list[str]) -> Iterator[Entry]:
+def walk(trees: list[str]) -> Generator[Entry, None, None]:
     """Every entry of the stacked ``trees`` (lowest first), depth first, names in byte order, root first.
 
     In each directory whiteouts, which hide what layers below the lowest tree have, come before all else.
