@@ -50,6 +50,11 @@ class Locks(Protocol):
         ...
 
 
+    def share(self, name: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
+        """Hold ``name`` together with everybody else who shares it, and with nobody who holds it alone."""
+        ...
+
+
 class Ansible(Protocol):
     """Runs one playbook to its end."""
 

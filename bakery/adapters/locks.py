@@ -37,13 +37,22 @@ class FileLocks:
         Raises InterruptedBake when cancelled before it is held, MachineError when ``locks/`` cannot be used.
         """
         path = self._folder() / _file_name(name)
-        descriptor = self._acquire(path, on_wait)
+        descriptor = self._acquire(path, on_wait, fcntl.LOCK_EX)
         try:
             yield
         finally:
             # Removed while it is held: whoever waits for the removed file finds out and opens the next one.
             with suppress(FileNotFoundError):
                 path.unlink()
+            os.close(descriptor)
+
+    @contextmanager
+    def share(self, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Hold ``name`` with others who share it; the file stays, as they may still be there."""
+        descriptor = self._acquire(self._folder() / _file_name(name), on_wait, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
             os.close(descriptor)
 
     def _folder(self) -> Path:
@@ -54,12 +63,12 @@ class FileLocks:
             raise MachineError(f"cannot create {folder}: {(error.strerror or '').lower()}") from error
         return folder
 
-    def _acquire(self, path: Path, on_wait: Callable[[], None]) -> int:
+    def _acquire(self, path: Path, on_wait: Callable[[], None], kind: int) -> int:
         waited = False
         while True:
             if self._cancel.requested():
                 raise InterruptedBake("interrupted")
-            descriptor = _try(path)
+            descriptor = _try(path, kind)
             if descriptor is not None:
                 return descriptor
             if not waited:
@@ -68,7 +77,7 @@ class FileLocks:
             time.sleep(_POLL_S)
 
 
-def _try(path: Path) -> int | None:
+def _try(path: Path, kind: int) -> int | None:
     """The descriptor that holds the lock; None when somebody else has it."""
     while True:
         try:
@@ -76,7 +85,7 @@ def _try(path: Path) -> int | None:
         except OSError as error:
             raise _refusal(path, error) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             if _is_open_file(path, descriptor):
                 return descriptor
         except BlockingIOError:

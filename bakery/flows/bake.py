@@ -42,6 +42,11 @@ def bake(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
     """Bake every role set of the plan. A failed one is a result with an error, not an exception."""
     if request.plan.unchanged and not request.rebake:
         return tuple(_unchanged(kitchen, one, one.image) for one in request.plan.sets if one.image)
+    with kitchen.using_the_store():
+        return _bake_sets(request, kitchen)
+
+
+def _bake_sets(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
     failed = _make_bases(request, kitchen)
     if failed is not None:
         request = replace(request, plan=request.replan())

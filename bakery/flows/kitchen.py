@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,11 @@ from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, Pro
 from bakery.model.progress import Note
 from bakery.model.project import Timeouts
 from bakery.model.records import MachineEntry, Owner
-from bakery.model.run import FailureKind, Provision, Run, RunFailure
+from bakery.model.run import PROVISION_PLAY, FailureKind, Provision, Run, RunFailure
 from bakery.ports import Ansible, Cancel, Catalog, Locks, TaskWatch, Watch
+
+# Shared by whatever uses layers, held alone by whatever removes them.
+STORE_LOCK = "store"
 
 
 class LayerCorrupt(MachineError):
@@ -68,6 +71,11 @@ class Kitchen:
             raise error_of(result.failure)
         return result.up
 
+    def using_the_store(self) -> AbstractContextManager[None]:
+        """Hold the store together with other bakes, so that nothing is pruned meanwhile."""
+        note = Note(None, "the store is being pruned: waiting for its end")
+        return self.locks.share(STORE_LOCK, lambda: self.watch(note))
+
     def shielded(self) -> Kitchen:
         """The same kitchen for cleaning up: it works on although somebody asked to stop."""
         return replace(self, cancel=Unstoppable(), ansible=self.ansible.shielded())
@@ -97,15 +105,15 @@ def error_of(failure: RunFailure) -> BakeryError:
     if failure.details.get("kind") == "layer_corrupt":
         return LayerCorrupt(failure.message, str(failure.details.get("layer", "")))
     where = _place(failure.path)
-    if failure.role is None or is_machinery(failure):
+    if failure.role is None or not is_provisioning(failure):
         task = f"{failure.task}: " if failure.task else ""
         return MachineError(f"{task}{failure.message}", where=where)
     return ProvisionError(f"role '{failure.role}', task '{failure.task}': {failure.message}", where=where)
 
 
-def is_machinery(failure: RunFailure) -> bool:
-    """Whether a target's own entry point failed, rather than a role of the user."""
-    return (failure.role or "").rpartition(".")[2].startswith("target_")
+def is_provisioning(failure: RunFailure) -> bool:
+    """Whether a role of the user failed, rather than a target's own entry point."""
+    return (failure.play or "").startswith(PROVISION_PLAY)
 
 
 def _place(path: str | None) -> Place | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from bakery.flows.kitchen import Kitchen
+from bakery.flows.kitchen import STORE_LOCK, Kitchen
+from bakery.model.progress import Note
 from bakery.model.records import ImageRecord, LayerRecord, Owner
 
 
@@ -37,6 +39,12 @@ def _sweep_target(kitchen: Kitchen, target: str, alive: Callable[[Owner], bool],
         for machine_id in dead:
             kitchen.catalog.close_machine(machine_id)
     return Swept(target, up["swept"], dead)
+
+
+def alone_in_the_store(kitchen: Kitchen) -> AbstractContextManager[None]:
+    """Hold the store for a prune: a bake under way has layers that nothing refers to yet."""
+    note = Note(None, "bakes are under way: waiting for their end")
+    return kitchen.locks.hold(STORE_LOCK, lambda: kitchen.watch(note))
 
 
 @dataclass(frozen=True)

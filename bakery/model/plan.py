@@ -70,7 +70,6 @@ class SetPlan:
     """The plan of one role set on one target.
 
     ``image`` is the verified record that already answers this plan; then nothing is done.
-    ``reverify`` is the record whose image only needs its changed checks run again.
     """
 
     role_set: RoleSet

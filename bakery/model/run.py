@@ -10,6 +10,9 @@ from typing import Any
 
 from bakery.model.project import RoleUse, Timeouts, VaultSpec
 
+# How the name of the play that applies a role begins; the role's name follows.
+PROVISION_PLAY = "Apply role "
+
 
 @dataclass(frozen=True)
 class Provision:
@@ -57,8 +60,8 @@ class RunFailure:
     """The first failure of a run, fit to be shown: values under ``no_log`` and from vaults are not in it.
 
     ``play`` is the name of the play; ``role`` is None outside roles; ``path`` is ``file:line`` of the task.
-    ``details`` is
-    what a module said about a known trouble (``bakery_error`` in its result), such as ``{"kind": "layer_corrupt", "layer": id}``.
+    ``details`` is what a module said about a known trouble (``bakery_error`` in its result), such as
+    ``{"kind": "layer_corrupt", "layer": id}``.
     """
 
     kind: FailureKind

@@ -26,7 +26,7 @@ def task_failure(role: str | None, message: str = "it broke", **changes: Any) ->
         **{
             "kind": FailureKind.TASK,
             "message": message,
-            "play": "play",
+            "play": f"Apply role {role}" if role else "Launch a machine",
             "role": role,
             "task": "Do it",
             "path": f"roles/{role}/tasks/main.yml:3",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from bakery.errors import InterruptedBake
@@ -54,6 +54,9 @@ class FakeLocks:
 
     def hold(self, name: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
         return self._hold(name, on_wait)
+
+    def share(self, name: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @contextmanager
     def _hold(self, name: str, on_wait: Callable[[], None]) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bakery.adapters.ansible.private_dir import PrivateDir
 from bakery.adapters.ansible.yaml_text import templates_to_yaml
-from bakery.model.run import Provision
+from bakery.model.run import PROVISION_PLAY, Provision
 
 _PLAY_FILE = "bakery_provision.yml"
 
@@ -62,7 +62,7 @@ def play_text(provision: Provision) -> str:
     keywords = {name: value for name, value in use.vars.items() if name in ROLE_KEYWORDS}
     role: dict[str, Any] = {"role": use.name, **parameters}
     play: dict[str, Any] = {
-        "name": f"Apply role {use.name}",
+        "name": f"{PROVISION_PLAY}{use.name}",
         "hosts": "machine",
         "gather_facts": True,
         **_unless_empty("vars_files", [str(path) for path in use.vars_files]),
