@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
 
 from bakery.adapters.home import ensure_home
 from bakery.errors import MachineError
@@ -74,7 +73,9 @@ class SqliteDoor:
 
     @contextmanager
     def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
-        uri = f"file:{quote(os.fsencode(self._path))}?{mode}"
+        # Every byte of the path escaped: a name may hold what means something in a URI.
+        escaped = "".join(f"%{byte:02x}" for byte in os.fsencode(self._path.absolute()))
+        uri = f"file:{escaped}?{mode}"
         # isolation_level=None: transactions are begun where they are meant. The timeout covers most waits.
         connection = sqlite3.connect(uri, uri=True, timeout=self._patience_s, isolation_level=None)
         try:

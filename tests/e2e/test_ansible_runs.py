@@ -480,6 +480,14 @@ def test_what_was_handed_up_before_a_cancel_arrives(kitchen: Kitchen) -> None:
     assert kitchen.result.up == {"machine": {"id": "m1"}}
 
 
+def test_a_shielded_run_goes_on_although_somebody_asked_to_stop(kitchen: Kitchen) -> None:
+    playbook = "- hosts: localhost\n  gather_facts: false\n  tasks:\n    - ansible.builtin.debug:\n"
+    (kitchen.playbooks / "it.yml").write_text(playbook, encoding="utf-8")
+    kitchen.cancel.event.set()
+    runner = AnsibleRunner(kitchen.cancel, Places(kitchen.playbooks, find_places().collections))
+    assert runner.shielded().run(Run("it.yml", {}, kitchen.project), kitchen.events.append).failure is None
+
+
 def test_nothing_starts_once_cancelled(kitchen: Kitchen) -> None:
     kitchen.cancel.event.set()
     result = kitchen.run("- hosts: localhost\n  tasks: []\n")
