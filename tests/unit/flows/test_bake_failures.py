@@ -64,7 +64,7 @@ def test_a_failed_layer_is_not_recorded(web: Workplace) -> None:
 
 
 def test_discard_runs_when_the_checkpoint_fails(web: Workplace) -> None:
-    web.ansible.failures["layer common"] = task_failure("bakery.images.target_null", "disk full")
+    web.ansible.failures["layer common"] = task_failure("bakery.images.target_null", "disk full", play="Freeze it")
     error = error_of(web.bake_one())
     assert isinstance(error, MachineError)
     assert error.exit_code is ExitCode.MACHINE_FAILED
@@ -73,7 +73,7 @@ def test_discard_runs_when_the_checkpoint_fails(web: Workplace) -> None:
 
 
 def test_discard_runs_when_the_capture_fails(web: Workplace) -> None:
-    web.ansible.failures["image web"] = task_failure("target_null", "disk full")
+    web.ansible.failures["image web"] = task_failure("target_null", "disk full", play="Capture it")
     error = error_of(web.bake_one())
     assert error.exit_code is ExitCode.MACHINE_FAILED
     assert web.diary.lines[-4:] == ["open verify", "run image web", "run discard", "close verify"]
@@ -115,7 +115,7 @@ def test_the_user_is_asked_with_the_error_while_the_machine_still_stands(web: Wo
 
 
 def test_the_user_is_not_asked_about_trouble_of_the_machinery(web: Workplace) -> None:
-    web.ansible.failures["layer common"] = task_failure("target_null")
+    web.ansible.failures["layer common"] = task_failure("target_null", play="Freeze it")
 
     def ask(_: BakeryError) -> OnError:
         raise AssertionError("nobody can do anything about it inside the machine")
@@ -126,7 +126,7 @@ def test_the_user_is_not_asked_about_trouble_of_the_machinery(web: Workplace) ->
 
 def test_a_failed_discard_hides_neither_the_error_nor_the_machine(web: Workplace) -> None:
     web.ansible.failures["layer common"] = task_failure("common")
-    web.ansible.failures["discard"] = task_failure("target_null", "mount is busy")
+    web.ansible.failures["discard"] = task_failure("target_null", "mount is busy", play="Discard it")
     error = error_of(web.bake_one())
     assert error.exit_code is ExitCode.PROVISION_FAILED
     (entry,) = web.catalog.open_machines()

@@ -100,7 +100,7 @@ def test_a_machine_that_its_step_discarded_is_not_discarded_twice(place: Workpla
 
 
 def test_a_machine_that_cannot_be_discarded_stays_in_the_journal(place: Workplace) -> None:
-    place.ansible.failures["discard"] = task_failure("target_null", "mount is busy")
+    place.ansible.failures["discard"] = task_failure("target_null", "mount is busy", play="Discard it")
     with (
         pytest.raises(MachineError, match="mount is busy"),
         minded_machine(place.kitchen, TARGET, purpose="shell", role_set="web"),
