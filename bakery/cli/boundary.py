@@ -18,18 +18,21 @@ from bakery.cli.text import clean, one_line
 from bakery.errors import BakeryError, ExitCode, InputError, InputErrors, InterruptedBake
 
 BUG = 70  # EX_SOFTWARE of sysexits.h
+COMPLETE = "_BAKERY_COMPLETE"  # what completion scripts set; the name is click's convention
 
 
 def guarded(command: click.Command, arguments: Sequence[str]) -> int:
     """Run ``command`` and return the exit code. No exception leaves, unless BAKERY_DEBUG=1 asks for it."""
     _speak_any_name()
     try:
-        result = command.main(list(arguments), prog_name="bakery", standalone_mode=False)
+        result = _run(command, arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
         return int(ExitCode.OK)
     except (KeyboardInterrupt, click.Abort):
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the terminal has echoed ^C
         return report(InterruptedBake("interrupted"), arguments)
     except click.ClickException as error:
         return report(_from_click(error), arguments)
@@ -39,7 +42,20 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:
         if os.environ.get("BAKERY_DEBUG") == "1":
             raise
         return report(_bug(error), arguments, exit_code=BUG)
-    return int(result or 0)
+    return result if isinstance(result, int) else 0
+
+
+def _run(command: click.Command, arguments: Sequence[str]) -> object:
+    """What click's own ``main`` does, without its ways to end the process."""
+    if instruction := os.environ.get(COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(command, {}, "bakery", COMPLETE, instruction)
+    try:
+        with command.make_context("bakery", list(arguments)) as context:
+            return command.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
 
 
 def report(error: BakeryError, arguments: Sequence[str], *, exit_code: int | None = None) -> int:

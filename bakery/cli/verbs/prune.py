@@ -55,13 +55,12 @@ def command(session: Session, *, dry_run: bool, keep_last: int, max_size: int | 
     from bakery.flows.upkeep import Keep, alone_in_the_store, plan_prune, prune
 
     wanted = _bases_in_use(session)
-    with wiring.open_kitchen(session) as kitchen:
-        with alone_in_the_store(kitchen):
-            plans = [
-                plan_prune(kitchen, target, wanted_bases=wanted, keep=Keep(last=keep_last, max_size=max_size))
-                for target in known_targets()
-            ]
-            pruned = [(plan, prune(kitchen, plan, dry_run=dry_run)) for plan in plans]
+    with wiring.open_kitchen(session) as kitchen, alone_in_the_store(kitchen):
+        plans = [
+            plan_prune(kitchen, target, wanted_bases=wanted, keep=Keep(last=keep_last, max_size=max_size))
+            for target in known_targets()
+        ]
+        pruned = [(plan, prune(kitchen, plan, dry_run=dry_run)) for plan in plans]
     document = prune_document(pruned, dry_run=dry_run)
     answer(session, document, lambda paint: prune_text(document, pruned, paint))
 

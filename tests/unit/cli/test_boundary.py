@@ -81,7 +81,7 @@ def test_escape_sequences_in_a_failure_do_not_reach_the_terminal(capsys: pytest.
 
 def test_an_interruption_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(failing(raises(KeyboardInterrupt())), []) == 130
-    assert capsys.readouterr().err.lstrip() == "bakery: interrupted\n"
+    assert capsys.readouterr().err == "bakery: interrupted\n"
 
 
 def test_a_reader_that_went_away_is_no_failure() -> None:
