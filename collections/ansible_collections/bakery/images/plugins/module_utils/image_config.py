@@ -76,7 +76,7 @@ def _environment(value: Any) -> dict[str, str]:
     if isinstance(value, dict):
         return {str(name): str(text) for name, text in value.items()}
     pairs = (str(pair).partition("=") for pair in value)
-    return {name: text for name, _, text in pairs}
+    return {name: text for name, _equals, text in pairs}
 
 
 def _port(value: Any) -> str:

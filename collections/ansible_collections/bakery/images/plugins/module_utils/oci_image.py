@@ -140,7 +140,7 @@ def run_command(reference: str, config: dict[str, Any]) -> str:
     if config.get("Cmd") == [INIT] and not config.get("Entrypoint"):
         words += ["--systemd=always"]
     for port in sorted(config.get("ExposedPorts", {})):
-        number, _, protocol = port.partition("/")
+        number, _slash, protocol = port.partition("/")
         target = number if protocol == "tcp" else port
         words += ["-p", f"{_unprivileged(number)}:{target}"]
     return shlex.join([*words, reference])

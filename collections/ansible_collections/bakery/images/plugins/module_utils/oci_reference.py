@@ -29,6 +29,7 @@ from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
     OciLayout,
     load_image,
 )
+from ansible_collections.bakery.images.plugins.module_utils.tar_unpack import copy_member
 
 _DOCKER_INDEX_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
 _ARCHIVE_MEMBER = re.compile(r"\A(\./)?(oci-layout|index\.json|blobs/sha256/[0-9a-f]{64})\Z")
@@ -51,7 +52,7 @@ def opened_source(reference: str, workspace: str, *, tls_verify: bool | None = N
 
     ``tls_verify``: None means yes, except for a registry on a loopback address. Raises StoreError.
     """
-    transport, _, rest = reference.partition(":")
+    transport, _colon, rest = reference.partition(":")
     openers = {"oci": _open_layout, "oci-archive": _open_archive, "docker-archive": _copy_docker_archive}
     os.makedirs(workspace, mode=0o700)
     try:
@@ -69,12 +70,12 @@ def opened_source(reference: str, workspace: str, *, tls_verify: bool | None = N
 
 
 def _open_layout(rest: str, _workspace: str) -> SourceImage:
-    path, _, tag = rest.partition(":")
+    path, _colon, tag = rest.partition(":")
     return _only_image(path, tag, f"oci:{path}")
 
 
 def _open_archive(rest: str, workspace: str) -> SourceImage:
-    path, _, tag = rest.partition(":")
+    path, _colon, tag = rest.partition(":")
     try:
         with tarfile.open(path, "r|*") as archive:
             for member in archive:
@@ -89,10 +90,8 @@ def _open_archive(rest: str, workspace: str) -> SourceImage:
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    source = archive.extractfile(member)
-    assert source is not None
-    with source, open(path, "wb") as out:
-        shutil.copyfileobj(source, out, 1 << 20)
+    with open(path, "wb") as out:
+        copy_member(archive, member, out)
 
 
 def _copy_docker_archive(rest: str, workspace: str) -> SourceImage:

@@ -105,7 +105,7 @@ def _feeding(*consumers: Callable[[bytearray], object]) -> Iterator[Callable[[by
 
     Leaving waits for them; what a consumer raises is raised here or at the next chunk.
     """
-    queues: list[Queue[bytearray | None]] = [Queue(_WAITING) for _ in consumers]
+    queues: list[Queue[bytearray | None]] = [Queue(_WAITING) for _consumer in consumers]
     with ThreadPoolExecutor(len(consumers)) as pool:
         futures = [pool.submit(_consume, *pair) for pair in zip(consumers, queues, strict=True)]
 

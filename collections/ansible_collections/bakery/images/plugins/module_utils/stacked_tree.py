@@ -17,7 +17,7 @@ import resource
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 
@@ -129,11 +129,14 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _directory(path: bytes, name: bytes, *, sources: list[_Source], parent: int) -> _Frame:
+def _directory(
+    path: bytes, name: bytes, *, sources: list[_Source], parent: int, hides: bool = False
+) -> _Frame:
     """``sources``: the directories merged here, highest first."""
     top = sources[0]
-    visible, hides = _visible(path, sources)
-    yield Entry(path, name, os.fstat(top.descriptor), top.layer, parent, top.descriptor, hides)
+    visible, opaque = _visible(path, sources)
+    status = os.fstat(top.descriptor)
+    yield Entry(path, name, status, top.layer, parent, top.descriptor, hides or opaque)
     entries = _merged_entries(visible)
     prefix = path + b"/" if path else b""
     ordered = sorted(entries)
@@ -168,13 +171,9 @@ def _descend(deeper: _Deeper) -> _Frame:
                 break
             stack.callback(os.close, descriptor)
             sources.append(_Source(source.layer, descriptor))
-        frame = _directory(deeper.path, deeper.name, sources=sources, parent=deeper.found[0].descriptor)
-        if ended:
-            # What is not a directory in a lower layer hides everything below it, like an opaque directory.
-            entry = next(frame)
-            assert isinstance(entry, Entry)
-            yield replace(entry, hides=True)
-        yield from frame
+        # What is not a directory in a lower layer hides everything below it, like an opaque directory.
+        parent = deeper.found[0].descriptor
+        yield from _directory(deeper.path, deeper.name, sources=sources, parent=parent, hides=ended)
 
 
 def _visible(path: bytes, sources: list[_Source]) -> tuple[list[_Source], bool]:

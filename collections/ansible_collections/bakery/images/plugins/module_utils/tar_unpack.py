@@ -11,11 +11,12 @@ device 0:0, ``trusted.overlay.opaque``), as image-spec 1.1, layer.md, and overla
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import IO, cast
+from typing import IO
 
 from ansible_collections.bakery.images.plugins.module_utils.compression import Readable
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
@@ -46,7 +47,7 @@ def unpack_layer(source: Readable, tree: str) -> int:
         unpacker = _Unpacker(root)
         try:
             with tarfile.open(
-                fileobj=cast("IO[bytes]", source), mode="r|", encoding="utf-8", errors="surrogateescape"
+                fileobj=source, mode="r|", encoding="utf-8", errors="surrogateescape"
             ) as archive:
                 for member in archive:
                     unpacker.add(archive, member)
@@ -256,18 +257,24 @@ def _clear(directory: int, name: bytes) -> None:
 
 
 def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, *, directory: int, name: bytes) -> None:
-    source = archive.extractfile(member)
-    assert source is not None
     descriptor = os.open(name, _CREATE_FILE, 0o600, dir_fd=directory)
-    with os.fdopen(descriptor, "wb") as out, source:
-        while chunk := source.read(_COPY):
-            out.write(chunk)
+    with os.fdopen(descriptor, "wb") as out:
+        copy_member(archive, member, out)
         out.flush()
         # Ownership first: changing it clears set-uid bits and file capabilities.
         os.fchown(descriptor, member.uid, member.gid)
         os.fchmod(descriptor, member.mode & 0o7777)
         _set_xattrs(descriptor, member)
         os.utime(descriptor, ns=_times(member))
+
+
+def copy_member(archive: tarfile.TarFile, member: tarfile.TarInfo, out: IO[bytes]) -> None:
+    """Write the content of a regular file in an archive to ``out``; sparse files become dense."""
+    source = archive.extractfile(member)
+    if source is None:
+        raise StoreError(f"/{display(os.fsencode(member.name))} in the archive has no content")
+    with source:
+        shutil.copyfileobj(source, out, _COPY)
 
 
 def _set_xattrs(descriptor: int, member: tarfile.TarInfo) -> None:

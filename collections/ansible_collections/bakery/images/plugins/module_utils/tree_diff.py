@@ -67,14 +67,13 @@ def compare_trees(before: list[str], after: list[str], *, epoch: int | None) -> 
 def _merge(left: Iterator[Entry], right: Iterator[Entry], epoch: int | None) -> Iterator[FileDifference]:
     ours, theirs = next(left, None), next(right, None)
     while ours is not None or theirs is not None:
-        if theirs is None or (ours is not None and _order(ours) < _order(theirs)):
-            assert ours is not None
+        if ours is not None and (theirs is None or _order(ours) < _order(theirs)):
             yield FileDifference(ours.path, kind_of(ours), "removed", (), ours.layer, None)
             ours = next(left, None)
-        elif ours is None or _order(theirs) < _order(ours):
+        elif theirs is not None and (ours is None or _order(theirs) < _order(ours)):
             yield FileDifference(theirs.path, kind_of(theirs), "added", (), None, theirs.layer)
             theirs = next(right, None)
-        else:
+        elif ours is not None and theirs is not None:
             what = tuple(_aspects(ours, theirs, epoch))
             if what:
                 yield FileDifference(theirs.path, kind_of(theirs), "changed", what, ours.layer, theirs.layer)
