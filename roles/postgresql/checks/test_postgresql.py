@@ -21,8 +21,9 @@ def query(host):
 
 def test_units_succeeded_at_boot(host):
     for unit in ("postgresql-cluster", "postgresql-databases"):
-        result = host.check_output(f"systemctl show --value --property Result {unit}.service")
-        assert result == "success", host.run(f"journalctl --no-pager -u {unit}").stdout
+        state = host.check_output(f"systemctl show --property LoadState,Result {unit}.service").split()
+        journal = host.run(f"journalctl --no-pager -u {unit}").stdout
+        assert sorted(state) == ["LoadState=loaded", "Result=success"], journal
 
 
 def test_exactly_one_cluster_is_online(host):

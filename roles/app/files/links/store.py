@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that looks like something else
 SLUG_LENGTH = 7
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS link (slug TEXT PRIMARY KEY, url TEXT NOT NULL, visits INTEGER NOT NULL DEFAULT 0)
+"""
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,7 @@ class LinkStore:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        with closing(self._connect()) as connection, connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS link"
-                " (slug TEXT PRIMARY KEY, url TEXT NOT NULL, visits INTEGER NOT NULL DEFAULT 0)"
-            )
+        self._ready = False
 
     def add(self, url: str) -> Link:
         slug = "".join(secrets.choice(ALPHABET) for _ in range(SLUG_LENGTH))
@@ -69,4 +67,11 @@ class LinkStore:
         return True
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=5)
+        """The database is made by whoever needs it first: a service that is merely started leaves nothing
+        behind, so an image that it was baked into brings no data."""
+        connection = sqlite3.connect(self._path, timeout=5)
+        if not self._ready:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(SCHEMA)
+            self._ready = True
+        return connection
