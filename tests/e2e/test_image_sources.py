@@ -154,7 +154,7 @@ def test_a_layer_twice_in_an_image_is_two_layers(layout: OciLayout, store: Layer
     layout.tag(manifest, ["twice:latest"])
     base = import_oci_source(store, f"oci:{layout.path}:twice")
     assert len(set(base["layers"])) == 4
-    assert import_oci_source(store, f"oci:{layout.path}:twice")["layers"] == base["layers"]
+    assert set(import_oci_source(store, f"oci:{layout.path}:twice")["layers"]) == set(base["layers"])
 
 
 def test_a_wrong_diff_id_is_refused(layout: OciLayout, store: LayerStore) -> None:

@@ -46,7 +46,8 @@ def unpack_layer(source: Readable, tree: str) -> int:
     with opened(tree) as root:
         unpacker = _Unpacker(root)
         try:
-            with tarfile.open(
+            # The type wants seek() and more, which a stream is never asked for.
+            with tarfile.open(  # type: ignore[call-overload]
                 fileobj=source, mode="r|", encoding="utf-8", errors="surrogateescape"
             ) as archive:
                 for member in archive:
