@@ -123,7 +123,9 @@ class Connection(ConnectionBase):
             display.vvv("MACHINE entered", host=self._name())
         return self
 
-    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+    def exec_command(
+        self, cmd: str, in_data: bytes | None = None, sudoable: bool = True
+    ) -> tuple[int, bytes, bytes]:
         """Run a shell command line in the machine; returns its exit status, output and error output."""
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
         display.vvv(f"EXEC {to_text(cmd)}", host=self._name())
@@ -168,7 +170,9 @@ class Connection(ConnectionBase):
         try:
             outcome = self._executor.run(command, stdin=stdin)
         except OSError as error:
-            raise AnsibleConnectionFailure(f"cannot run a command in machine {self._name()}: {error}") from error
+            raise AnsibleConnectionFailure(
+                f"cannot run a command in machine {self._name()}: {error}"
+            ) from error
         return outcome.status, outcome.stdout, outcome.stderr
 
     def _ordinary_executor(self) -> Executor:
@@ -178,7 +182,8 @@ class Connection(ConnectionBase):
             pid, start = self.get_option("machine_pid"), self.get_option("machine_start")
             if pid is None or start is None:
                 raise AnsibleConnectionFailure(
-                    f"{self._name()} has no ansible_bakery_pid and ansible_bakery_start; launch it with bakery.images.launch"
+                    f"{self._name()} has no ansible_bakery_pid and ansible_bakery_start; "
+                    "launch it with bakery.images.launch"
                 )
             try:
                 return NamespaceExecutor(pid, start, environment)
@@ -189,7 +194,11 @@ class Connection(ConnectionBase):
         if not container or not engine:
             raise AnsibleConnectionFailure(
                 f"{self._name()} cannot be entered: only root may enter it directly, and "
-                + ("the container engine is not installed" if container else "ansible_bakery_container is not set")
+                + (
+                    "the container engine is not installed"
+                    if container
+                    else "ansible_bakery_container is not set"
+                )
             )
         return EngineExecutor(engine, container, environment)
 

@@ -12,7 +12,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   home:
-    description: Directory of all that bakery keeps; the modules of one target kind use one directory below it.
+    description: Directory of all that bakery keeps; each target kind has one directory below it.
     type: path
     required: true
 """
@@ -21,7 +21,8 @@ options:
 options:
   owner:
     description:
-      - The process that the machine is for. Once it is gone, M(bakery.images.container_sweep) removes the machine.
+      - The process that the machine is for.
+      - Once it is gone, M(bakery.images.container_sweep) removes the machine.
       - Without an owner a machine lives until O(ttl_s) has passed.
     type: dict
     suboptions:

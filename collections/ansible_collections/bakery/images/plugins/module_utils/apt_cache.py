@@ -45,7 +45,7 @@ APT_CONFIG = """\
 DPkg::Options:: "--force-unsafe-io";
 Binary::apt::APT::Keep-Downloaded-Packages "true";
 Acquire::Retries "3";
-DPkg::Pre-Install-Pkgs:: "while read -r deb; do ln -f \\"$deb\\" /var/cache/apt/archives/.bakery/ 2>/dev/null; done; true";
+DPkg::Pre-Install-Pkgs:: "cd /var/cache/apt/archives/.bakery; while read -r deb; do ln -f $deb . 2>/dev/null; done; true";
 """
 
 
@@ -80,7 +80,7 @@ class AptCache:
         return options
 
     def refresh(self, command: MachineCommand, *, max_age_s: int) -> bool:
-        """Give the machine package lists no older than ``max_age_s``; returns whether they were fetched now."""
+        """Give the machine package lists no older than ``max_age_s``; returns whether they were fetched."""
         key = sources_of(command).key
         with self._locked(key):
             updated = self._age_of(key)
@@ -139,7 +139,7 @@ class AptCache:
             return None
 
     def _link_lists(self, key: str, updated: float) -> None:
-        """Hard links keep the times that the server gave; the directory's is that of the update (as apt has it)."""
+        """Hard links keep the times that the server gave; the directory's is that of the update, as apt's."""
         farm = os.path.join(self._farm, "lists")
         for name in _names(self._lists(key)):
             _link(os.path.join(self._lists(key), name), os.path.join(farm, name))
@@ -236,7 +236,7 @@ def _link(source: str, target: str) -> None:
 
 
 def _is_real(tree: str, path: str, is_kind: object) -> bool:
-    """Whether ``path`` in a tree is of a kind, with no symbolic link on the way: we are not inside the tree."""
+    """Whether ``path`` in a tree is of a kind, with no link on the way: we are not inside the tree."""
     place = tree
     for part in path.split("/"):
         place = f"{place}/{part}"

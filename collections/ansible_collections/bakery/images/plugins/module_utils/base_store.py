@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.blob_store import sha256
@@ -92,7 +92,7 @@ class BaseStore:
             assert request.oci is not None
             base = import_oci_source(self.store, request.oci)
             base["layers"] = [self._layer(layer_id) for layer_id in base["layers"]]
-        now = datetime.now(timezone.utc).replace(microsecond=0)
+        now = datetime.now(UTC).replace(microsecond=0)
         base |= {"name": request.name, "created": now.isoformat().replace("+00:00", "Z")}
         write_atomically(self._path(request), canonical_json(base) + b"\n")
         return base

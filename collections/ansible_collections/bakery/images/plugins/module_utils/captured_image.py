@@ -19,7 +19,7 @@ from ansible_collections.bakery.images.plugins.module_utils.oci_source import im
 
 @dataclass(frozen=True)
 class CapturedImage:
-    """Layer ids, lowest first, and the ``config`` object of the image configuration (image-spec, config.md)."""
+    """Layer ids, lowest first, and the ``config`` object of the image's configuration (image-spec)."""
 
     layers: tuple[str, ...]
     config: dict[str, Any]

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import os
-import pkgutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils import pytest_machine
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
 _PLUGIN = "bakery_pytest_machine"
@@ -63,10 +64,8 @@ def run_checks(run: CheckRun) -> dict[str, Any]:
 
 def _run_pytest(run: CheckRun) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="bakery-checks-") as directory:
-        source = pkgutil.get_data("ansible_collections.bakery.images.plugins.module_utils", "pytest_machine.py")
-        assert source is not None
-        with open(os.path.join(directory, f"{_PLUGIN}.py"), "wb") as plugin:
-            plugin.write(source)
+        with open(os.path.join(directory, f"{_PLUGIN}.py"), "w", encoding="utf-8") as plugin:
+            plugin.write(inspect.getsource(pytest_machine))
         config = os.path.join(directory, "pytest.ini")
         with open(config, "w", encoding="utf-8") as out:
             out.write("[pytest]\n")
@@ -74,7 +73,9 @@ def _run_pytest(run: CheckRun) -> dict[str, Any]:
         done = _call(_command(run, config), _environment(run, directory, report), run)
         if done.returncode not in _FAILED or not os.path.exists(report):
             lines = (done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:]
-            raise MachineFailure(f"pytest could not run the checks (exit status {done.returncode}): {' / '.join(lines)}")
+            raise MachineFailure(
+                f"pytest could not run the checks (exit status {done.returncode}): {' / '.join(lines)}"
+            )
         with open(report, encoding="utf-8") as source_file:
             outcome: dict[str, Any] = json.load(source_file)
     if done.returncode == _NO_CHECKS:
@@ -93,7 +94,11 @@ def _command(run: CheckRun, config: str) -> list[str]:
 
 
 def _environment(run: CheckRun, directory: str, report: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON", "ANSIBLE"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST", "PYTHON", "ANSIBLE"))
+    }
     return {
         **kept,
         "PYTHONPATH": directory,
@@ -103,7 +108,9 @@ def _environment(run: CheckRun, directory: str, report: str) -> dict[str, str]:
     }
 
 
-def _call(words: Sequence[str], environment: dict[str, str], run: CheckRun) -> subprocess.CompletedProcess[str]:
+def _call(
+    words: Sequence[str], environment: dict[str, str], run: CheckRun
+) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             words,

@@ -37,7 +37,9 @@ def checkpoint(
     """
     store = throwaways.store
     if not throwaways.is_running(journal):
-        raise MachineFailure(f"machine '{journal.id}' does not run any more; nothing is frozen of a machine that died")
+        raise MachineFailure(
+            f"machine '{journal.id}' does not run any more; nothing is frozen of a machine that died"
+        )
     seconds: dict[str, float] = {}
     with _timed(seconds, "stop"):
         has_apt = bool(journal.details.get("apt"))
@@ -52,7 +54,7 @@ def checkpoint(
     with _timed(seconds, "freeze"):
         record = {**about, "parents": list(journal.parents), "epoch": epoch, "created": time.time()}
         layer_id = store.commit(upper, record)
-        throwaways.discard(journal.id, grace_s=0)
+        throwaways.machines.remove(journal.id)
     with _timed(seconds, "pack"):
         packed = pack(store, layer_id, epoch=epoch, compression=compression)
         packages = layer_packages(store, layer_id, list(journal.parents))

@@ -65,7 +65,7 @@ class DebianSpec:
             f"--variant={self.variant}",
             f"--components={','.join(self.components)}",
             f"--include={','.join(dict.fromkeys(wanted))}",
-            "--aptopt=Acquire::Retries \"3\"",
+            '--aptopt=Acquire::Retries "3"',
             "--dpkgopt=force-unsafe-io",
             self.suite,
             tree,
@@ -74,7 +74,7 @@ class DebianSpec:
 
 
 def make_tree(spec: DebianSpec, tree: str) -> None:
-    """Make the root file system in ``tree``, which must not exist; MachineFailure with mmdebstrap's last words."""
+    """Make the root file system ``tree``, which must not exist; MachineFailure with mmdebstrap's words."""
     if not _SUITE.match(spec.suite):
         raise MachineFailure(f"'{spec.suite}' is not the name of a suite, such as 'bookworm'")
     if shutil.which("mmdebstrap") is None:
@@ -103,7 +103,9 @@ def make_tree(spec: DebianSpec, tree: str) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise MachineFailure(f"mmdebstrap took longer than {_TIMEOUT_S} seconds for '{spec.suite}'") from error
+        raise MachineFailure(
+            f"mmdebstrap took longer than {_TIMEOUT_S} seconds for '{spec.suite}'"
+        ) from error
     if done.returncode:
         raise MachineFailure(f"mmdebstrap could not make '{spec.suite}': {_reason(done.stderr)}")
 

@@ -30,14 +30,21 @@ def keep_failed(throwaways: Throwaways, journal: Journal, *, name: str) -> str:
     An earlier one of that name is replaced. It is for looking at only and never becomes part of an image.
     """
     if not _NAME.match(name) or name.endswith(PARTIAL):
-        raise MachineFailure(f"'{name}' cannot be the name of a kept machine (letters, digits, '.', '_' and '-')")
+        raise MachineFailure(
+            f"'{name}' cannot be the name of a kept machine (letters, digits, '.', '_' and '-')"
+        )
     directory = os.path.join(throwaways.store.root, "failed")
     final = os.path.join(directory, name)
     partial = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
     throwaways.stop(journal)
     try:
         os.makedirs(partial, mode=0o700)
-        record = {"parents": list(journal.parents), "epoch": journal.epoch, "kept": time.time(), "machine": journal.id}
+        record = {
+            "parents": list(journal.parents),
+            "epoch": journal.epoch,
+            "kept": time.time(),
+            "machine": journal.id,
+        }
         write_atomically(os.path.join(partial, "layer.json"), canonical_json(record) + b"\n")
         os.rename(throwaways.machines.path(journal.id, "upper"), os.path.join(partial, "tree"))
         if os.path.isdir(final):

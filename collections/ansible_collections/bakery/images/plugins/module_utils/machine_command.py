@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import socket
+import struct
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +18,8 @@ from ansible_collections.bakery.images.plugins.module_utils.namespaces import (
     NamespaceError,
     Namespaces,
 )
+
+_SIOCGIFADDR = 0x8915  # netdevice(7)
 
 
 class CommandTimeout(MachineFailure):
@@ -32,8 +37,15 @@ class MachineCommand:
         proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
         self._environment = {**CLEAN_ENVIRONMENT, **proxies, **environment}
 
+    def address(self) -> str | None:
+        """The machine's IPv4 address, or None if it has no network."""
+        try:
+            return self.namespaces.call(_first_address).decode() or None
+        except NamespaceError as error:
+            raise MachineFailure(f"the machine's network cannot be looked at: {error}") from error
+
     def run(self, command: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
-        """Run a command to its end; CommandTimeout after ``timeout_s``, MachineFailure if it cannot be started."""
+        """Run a command; CommandTimeout after ``timeout_s``, MachineFailure if it cannot be started."""
         try:
             return subprocess.run(
                 command,
@@ -50,3 +62,17 @@ class MachineCommand:
             ) from error
         except (OSError, subprocess.SubprocessError) as error:
             raise MachineFailure(f"'{command[0]}' cannot be run in the machine: {error}") from error
+
+
+def _first_address() -> bytes:
+    """Runs inside the machine: no imports here. The address of the first interface but lo that has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            request = struct.pack("256s", name.encode()[:15])
+            try:
+                answer = fcntl.ioctl(probe, _SIOCGIFADDR, request) if name != "lo" else b""
+            except OSError:
+                continue  # an interface without an address
+            if answer:
+                return socket.inet_ntoa(answer[20:24]).encode()
+    return b""

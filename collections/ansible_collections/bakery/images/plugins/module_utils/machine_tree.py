@@ -13,7 +13,7 @@ _MOST_LINKS = 40
 
 
 def resolve(tree: str, path: str) -> str | None:
-    """The place on this host of ``path`` in ``tree``, links followed as a process inside would; None if missing."""
+    """Where ``path`` in ``tree`` is on this host, links followed as inside the tree; None if missing."""
     todo = [part for part in path.split("/") if part]
     done: list[str] = []
     links = 0

@@ -17,7 +17,8 @@ import os
 import resource
 import signal
 import sys
-from typing import Callable, NoReturn
+from collections.abc import Callable
+from typing import NoReturn
 
 CLEAN_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -242,12 +243,12 @@ def main(words: list[str]) -> int:
         environment["TERM"] = os.environ.get("TERM", "dumb")
         Namespaces(pid, start).enter()
     except (NamespaceError, OSError, ValueError) as error:
-        print(f"bakery: {error}", file=sys.stderr)
+        sys.stderr.write(f"bakery: {error}\n")
         return 125
     try:
-        os.execvpe(command[0], command, environment)
+        os.execvpe(command[0], command, environment)  # noqa: S606  # an argv list, no shell wanted
     except OSError as error:
-        print(f"{command[0]}: {error.strerror}", file=sys.stderr)
+        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return 127 if isinstance(error, FileNotFoundError) else 126
 
 

@@ -41,7 +41,7 @@ class Owner:
 
     @classmethod
     def from_wire(cls, value: dict[str, Any] | None) -> Owner | None:
-        """Read ``bakery_owner``; None and an empty mapping mean that nobody in particular owns the machine."""
+        """Read ``bakery_owner``; None or an empty mapping: nobody in particular owns the machine."""
         if not value:
             return None
         return cls(

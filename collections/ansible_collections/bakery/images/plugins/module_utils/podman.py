@@ -29,8 +29,6 @@ class Container:
 
     name: str
     running: bool
-    pid: int
-    address: str | None
     exit_code: int
 
 
@@ -51,13 +49,16 @@ class Podman:
             raise MachineFailure("the container engine podman is not installed; install the package 'podman'")
         self.path = path
 
-    def run(self, name: str, rootfs: str, command: Sequence[str], *, options: Sequence[str]) -> None:
-        """Start a container on the mounted tree ``rootfs`` in the background."""
+    def run(
+        self, name: str, rootfs: str, command: Sequence[str], *, options: Sequence[str], pidfile: str
+    ) -> int:
+        """Start a container on the mounted tree ``rootfs`` in the background; returns its first process."""
         self._call(
             *self._runtime(),
             "run",
             "--detach",
             f"--name={name}",
+            f"--pidfile={pidfile}",
             *ulimit_options(),
             "--security-opt=label=disable",
             *options,
@@ -65,6 +66,8 @@ class Podman:
             rootfs,
             *command,
         )
+        with open(pidfile, encoding="ascii") as source:
+            return int(source.read())
 
     def inspect(self, name: str) -> Container | None:
         """The state of a container, or None if there is none of that name."""
@@ -74,18 +77,8 @@ class Podman:
                 return None
             raise MachineFailure(_sentence("inspect a container", done.stderr))
         record = json.loads(done.stdout)[0]
-        state, networks = record["State"], record.get("NetworkSettings", {})
-        addresses = [
-            networks.get("IPAddress"),
-            *(n.get("IPAddress") for n in (networks.get("Networks") or {}).values()),
-        ]
-        return Container(
-            name=name,
-            running=bool(state["Running"]),
-            pid=int(state.get("Pid") or 0),
-            address=next((address for address in addresses if address), None),
-            exit_code=int(state.get("ExitCode") or 0),
-        )
+        state = record["State"]
+        return Container(name, running=bool(state["Running"]), exit_code=int(state.get("ExitCode") or 0))
 
     def logs(self, name: str, lines: int) -> str:
         """The last lines a container wrote; empty if there are none to be had."""
@@ -133,7 +126,8 @@ class Podman:
             )
         except subprocess.TimeoutExpired as error:
             raise MachineFailure(
-                f"the container engine did not answer within {_TIMEOUT_S} seconds; see 'podman info' and 'podman ps --all'"
+                f"the container engine did not answer within {_TIMEOUT_S} seconds; "
+                "see 'podman info' and 'podman ps --all'"
             ) from error
         except OSError as error:
             raise MachineFailure(

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A pytest plugin: testinfra checks in a machine of bakery, and a JSON report of how they went.
 
-Copied into a directory of its own and loaded with ``-p``; nothing here imports from the collection. Set by
-M(bakery.images.testinfra): ``BAKERY_EXEC``, a JSON list of words that run the words after them in the machine,
-and ``BAKERY_REPORT``, where the report goes.
+Copied into a directory of its own and loaded with ``-p``; nothing here imports from the collection. The
+module testinfra sets ``BAKERY_EXEC``, a JSON list of words that run the words after them in the machine, and
+``BAKERY_REPORT``, where the report goes.
 """
 
 from __future__ import annotations
@@ -92,4 +92,6 @@ def _message(report: Any) -> str:
     """The assertion and its explanation; failing that, the end of what pytest shows."""
     crash = getattr(getattr(report, "longrepr", None), "reprcrash", None)
     text = str(crash.message) if crash else report.longreprtext
-    return "\n".join(text.strip().splitlines()[-_MESSAGE_LINES:] if not crash else text.splitlines()[:_MESSAGE_LINES])
+    return "\n".join(
+        text.strip().splitlines()[-_MESSAGE_LINES:] if not crash else text.splitlines()[:_MESSAGE_LINES]
+    )

@@ -20,7 +20,11 @@ from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
-from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal, Machines, new_journal
+from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
+    Journal,
+    Machines,
+    new_journal,
+)
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 
 _BLOCK = 1 << 20
@@ -82,7 +86,9 @@ class Scratch:
             os.makedirs(directory)
             os.rename(self.tree(journal.id), os.path.join(directory, "tree"))
         except OSError as error:
-            raise MachineFailure(f"machine '{journal.id}' cannot be kept as {directory}: {error.strerror}") from error
+            raise MachineFailure(
+                f"machine '{journal.id}' cannot be kept as {directory}: {error.strerror}"
+            ) from error
         return directory
 
     def freeze(self, journal: Journal, about: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +96,15 @@ class Scratch:
         started = time.monotonic()
         layer = self.commit(self.tree(journal.id), {**about, "parents": list(journal.parents)})
         self.machines.remove(journal.id)
-        return {**layer, "seconds": {"stop": 0.0, "seal": 0.0, "freeze": round(time.monotonic() - started, 3), "pack": 0.0}}
+        return {
+            **layer,
+            "seconds": {
+                "stop": 0.0,
+                "seal": 0.0,
+                "freeze": round(time.monotonic() - started, 3),
+                "pack": 0.0,
+            },
+        }
 
     def commit(self, tree: str, about: dict[str, Any]) -> dict[str, Any]:
         """Move a tree into the store; returns the layer as it goes up the wire."""
@@ -119,7 +133,9 @@ class Scratch:
                 raise MachineFailure(f"nothing is kept of a failed bake by the name '{wanted.kept}'")
             return kept
         if not wanted.parents:
-            raise MachineFailure(f"machine '{wanted.machine_id}' has no layer to stand on; name at least the base's layers")
+            raise MachineFailure(
+                f"machine '{wanted.machine_id}' has no layer to stand on; name at least the base's layers"
+            )
         for layer_id in wanted.parents:
             self.store.record(layer_id)
         return self.store.tree(wanted.parents[-1])
@@ -175,7 +191,9 @@ def files_of(tree: str) -> dict[str, str]:
     for path, status in _entries(tree):
         if stat.S_ISREG(status.st_mode):
             with open(path, "rb") as source:
-                found[os.path.relpath(path, tree)] = f"{status.st_mode:o} {hashlib.sha256(source.read()).hexdigest()}"
+                found[os.path.relpath(path, tree)] = (
+                    f"{status.st_mode:o} {hashlib.sha256(source.read()).hexdigest()}"
+                )
         else:
             link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
             found[os.path.relpath(path, tree)] = f"{status.st_mode:o} {link}"

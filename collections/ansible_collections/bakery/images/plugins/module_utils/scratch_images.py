@@ -36,7 +36,12 @@ class ScratchImages:
             raise MachineFailure("an image needs at least one layer")
         config = {"layers": digests, "config": image.get("config", {}), "epoch": image.get("epoch", 0)}
         config_digest = _digest(config)
-        document = {"config": config, "layers": layers, "name": image.get("name", ""), "layer_digests": digests}
+        document = {
+            "config": config,
+            "layers": layers,
+            "name": image.get("name", ""),
+            "layer_digests": digests,
+        }
         content = canonical_json(document) + b"\n"
         digest = _digest({key: value for key, value in document.items() if key != "layers"})
         path = self._path(digest)
@@ -122,7 +127,9 @@ class ScratchImages:
         files = []
         for path in sorted(before.keys() | after.keys()):
             if before.get(path) != after.get(path):
-                change = "changed" if path in before and path in after else "added" if path in after else "removed"
+                change = (
+                    "changed" if path in before and path in after else "added" if path in after else "removed"
+                )
                 role = self.store.record((others if path in after else layers)[-1]).get("role")
                 files.append({"path": f"/{path}", "change": change, "what": ["content"], "role": role})
         return {"packages": {"added": [], "removed": [], "changed": []}, "files": files}

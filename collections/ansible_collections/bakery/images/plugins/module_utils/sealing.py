@@ -56,7 +56,7 @@ class _Place:
 
 
 def seal(upper: str, *, lowers: Sequence[str], epoch: int, stubs: Sequence[str] = ()) -> Sealed:
-    """Seal the directory ``upper`` over the trees ``lowers`` (highest first); times end at ``epoch`` (seconds).
+    """Seal the directory ``upper`` over the trees ``lowers`` (highest first); no time is after ``epoch`` (s).
 
     ``stubs`` are paths that the engine's mounts left: they go as long as they are empty.
     """
@@ -89,18 +89,18 @@ class _Walk:
         left = False
         for entry in sorted(os.scandir(place.descriptor), key=lambda entry: entry.name):
             status = entry.stat(follow_symlinks=False)
-            if not self._entry(place, entry.name, status, rules):
+            if not self._entry(place, entry.name, status, rules=rules):
                 left = True
         return not left
 
-    def _entry(self, place: _Place, name: str, status: os.stat_result, rules: Sequence[Rule]) -> bool:
+    def _entry(self, place: _Place, name: str, status: os.stat_result, *, rules: Sequence[Rule]) -> bool:
         """Seal one entry; returns whether it is gone."""
         path = f"{place.path}/{name}" if place.path else name
         action = _action(rules, name) or place.inherited
         whiteout = stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
         if stat.S_ISDIR(status.st_mode) and action is not Action.DROP:
-            return self._subdirectory(place, path, status, action)
-        if action is not None and self._apply(action, place, path, status):
+            return self._subdirectory(place, path, status, action=action)
+        if action is not None and self._apply(place, path, status, action=action):
             return True
         if path in self._stubs and self._is_stub(place.descriptor, name, status):
             return self._remove(place.descriptor, name, status)
@@ -115,7 +115,7 @@ class _Walk:
         self._clamp(place.descriptor, name, status)
         return False
 
-    def _apply(self, action: Action, place: _Place, path: str, status: os.stat_result) -> bool:
+    def _apply(self, place: _Place, path: str, status: os.stat_result, *, action: Action) -> bool:
         """Do what a rule says to an entry that is not a kept directory; returns whether it is gone."""
         name = os.path.basename(path)
         if action is Action.EMPTY or (
@@ -131,7 +131,9 @@ class _Walk:
             return False  # such as access.log -> /dev/stdout, made on purpose
         return self._remove(place.descriptor, name, status)
 
-    def _subdirectory(self, place: _Place, path: str, status: os.stat_result, action: Action | None) -> bool:
+    def _subdirectory(
+        self, place: _Place, path: str, status: os.stat_result, *, action: Action | None
+    ) -> bool:
         name = os.path.basename(path)
         # CONTENTS keeps the named directory and drops what is in it; the others hold at any depth.
         inherited = Action.DROP if action is Action.CONTENTS else action
@@ -139,13 +141,13 @@ class _Walk:
             removed_before = self.sealed.removed
             empty = self.directory(_Place(path, descriptor, inherited))
             emptied = self.sealed.removed != removed_before
-            if empty and (self._may_go(path, emptied) or self._below.equals(path, descriptor)):
+            if empty and (self._may_go(path, emptied=emptied) or self._below.equals(path, descriptor)):
                 os.rmdir(name, dir_fd=place.descriptor)
                 return True
         self._clamp(place.descriptor, name, status)
         return False
 
-    def _may_go(self, path: str, emptied: bool) -> bool:
+    def _may_go(self, path: str, *, emptied: bool) -> bool:
         """Whether an empty directory goes although no lower layer has it."""
         if self._below.has(path):
             return False
@@ -161,7 +163,8 @@ class _Walk:
 
     def _is_stale_bytecode(self, parent: int, name: str, status: os.stat_result) -> bool:
         """Whether compiled Python names a source time after the epoch (PEP 552): cutting the source's time
-        makes it useless, and it differs from bake to bake. Hash-based files stay."""
+        makes it useless, and it differs from bake to bake. Hash-based files stay.
+        """
         if not stat.S_ISREG(status.st_mode) or status.st_size < _PYC_HEADER:
             return False
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)

@@ -27,7 +27,8 @@ class Action(Enum):
 @dataclass(frozen=True)
 class Rule:
     """One rule. ``where`` is a directory relative to the root, ``*`` stands for one component; ``what`` is a
-    regular expression for a whole name in it, or None for the directory itself."""
+    regular expression for a whole name in it, or None for the directory itself.
+    """
 
     where: str
     what: str | None
@@ -116,7 +117,7 @@ PRUNED_NAMES_WHEN_EMPTY = frozenset({"__pycache__", ".ansible"})
 
 # Made by packages at install time and different each time; a service needs them, so they stay and are told.
 UNREPEATABLE = {
-    "etc/ssl/private/ssl-cert-snakeoil.key": "a private key made by the package ssl-cert; replace it with your own",
+    "etc/ssl/private/ssl-cert-snakeoil.key": "a private key that the package ssl-cert made; replace it",
 }
 
 # Where the engine mounts something in a container. What is missing there it creates in the tree.

@@ -24,7 +24,16 @@ from ansible_collections.bakery.images.plugins.module_utils.podman import LABEL,
 _PARTIAL_AGE_S = 86_400
 # ``NAME.<pid>.<random>.partial``: what the store's writers call their unfinished files.
 _WRITER = re.compile(r"\.(\d+)\.[0-9a-f]{8}" + re.escape(PARTIAL) + r"\Z")
-_PARTIAL_PLACES = ("", "layers", "machines", "bases", "failed", "oci", "oci/blobs/sha256", "cache/apt/*/lists")
+_PARTIAL_PLACES = (
+    "",
+    "layers",
+    "machines",
+    "bases",
+    "failed",
+    "oci",
+    "oci/blobs/sha256",
+    "cache/apt/*/lists",
+)
 
 
 @dataclass
@@ -103,7 +112,9 @@ class Sweep:
 
     def _someone_imports(self) -> bool:
         """Whether somebody holds the lock of a base that is being made."""
-        return any(is_locked(path) for path in glob.glob(os.path.join(glob.escape(self._root), "bases", "*.lock")))
+        return any(
+            is_locked(path) for path in glob.glob(os.path.join(glob.escape(self._root), "bases", "*.lock"))
+        )
 
     def _dead_partials(self, *, busy: bool) -> Iterator[str]:
         for place in _PARTIAL_PLACES:
@@ -114,7 +125,7 @@ class Sweep:
                         yield path
 
     def _is_abandoned(self, path: str, *, busy: bool) -> bool:
-        """Whether nobody will finish the file or directory: its writer is gone, or nobody works here at all."""
+        """Whether nobody will finish the file or directory: its writer is gone, or nobody works here."""
         writer = _WRITER.search(path)
         if writer:
             return process_start(int(writer[1])) is None
@@ -137,7 +148,7 @@ def is_locked(path: str) -> bool:
 
 
 def _remove_tree(path: str) -> None:
-    """Remove a file or a directory; a machine's journal goes last, so that an interrupted sweep finds the rest."""
+    """Remove a file or a directory; a machine's journal goes last, so that the next sweep finds the rest."""
     try:
         if os.path.islink(path) or not os.path.isdir(path):
             os.unlink(path)

@@ -73,7 +73,8 @@ options:
     suboptions:
       reference:
         description:
-          - The image, as C(docker://NAME:TAG), C(oci:DIRECTORY:TAG), C(oci-archive:FILE) or C(docker-archive:FILE).
+          - The image, as C(docker://NAME:TAG), C(oci:DIRECTORY:TAG), C(oci-archive:FILE) or
+            C(docker-archive:FILE).
           - A tag is resolved to a digest when the base is made, and that digest stays until it is refreshed.
         type: str
         required: true

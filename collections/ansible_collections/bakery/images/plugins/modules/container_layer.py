@@ -154,7 +154,9 @@ def freeze(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     if not apply:
         return {"changed": True}
     about = {name: params[name] for name in ("role", "version", "created_by")}
-    frozen = checkpoint(throwaways, journal, epoch=params["epoch"], about=about, compression=params["compression"])
+    frozen = checkpoint(
+        throwaways, journal, epoch=params["epoch"], about=about, compression=params["compression"]
+    )
     sealed = {"removed": frozen.sealed.removed, "clamped": frozen.sealed.clamped}
     return {"changed": True, "layer": frozen.layer, "sealed": sealed, "notes": frozen.sealed.notes}
 

@@ -51,7 +51,8 @@ options:
     elements: str
     default: []
   epoch:
-    description: Newest time (seconds since 1970) that anything baked may carry; C(SOURCE_DATE_EPOCH) of every task.
+    description:
+      - Newest time (seconds since 1970) that anything baked may carry; C(SOURCE_DATE_EPOCH) of every task.
     type: int
     default: 0
   apt_scope:
@@ -70,11 +71,13 @@ options:
         environment, user, working directory, volumes and command.
     type: str
   settle_s:
-    description: How long the image's own command must keep running before the machine counts as launched, in seconds.
+    description:
+      - How long the image's own command must keep running before the machine counts as launched, in seconds.
     type: float
     default: 0.5
   kept:
-    description: Name under which a failed machine was kept (see O(keep_as)); the new machine continues from there.
+    description:
+      - Name under which a failed machine was kept (see O(keep_as)); the new machine continues from there.
     type: str
     default: ''
   keep_as:
@@ -146,8 +149,9 @@ from ansible_collections.bakery.images.plugins.module_utils.captured_image impor
 from ansible_collections.bakery.images.plugins.module_utils.failed_tree import keep_failed
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
+from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
-from ansible_collections.bakery.images.plugins.module_utils.throwaway import Launched, Throwaways, Wanted, describe
+from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways, Wanted
 from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS
 
 
@@ -184,20 +188,21 @@ def main() -> None:
 
 def ensure_started(throwaways: Throwaways, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Launch the machine unless it runs already."""
+    directory = throwaways.machines.path(params["id"])
     journal = throwaways.machines.find(params["id"])
     if journal is not None:
         if not throwaways.is_running(journal):
             raise MachineFailure(f"machine '{journal.id}' exists but does not run; discard it first")
-        container = throwaways.engine.inspect(journal.container or "")
-        launched = Launched(journal, container.address if container else None, (), False)
-        return {"changed": False, "machine": describe(throwaways.machines, launched)}
+        address = throwaways.command(journal).address()
+        return {"changed": False, "machine": describe(journal, directory, address=address, failed=())}
     wanted = _wanted(throwaways, params)
     throwaways.lowerdirs(wanted)
     if not apply:
         return {"changed": True}
     launched = throwaways.launch(wanted)
     warnings = [f"{unit} failed while the machine booted" for unit in launched.failed_units]
-    return {"changed": True, "machine": describe(throwaways.machines, launched), "warnings": warnings}
+    machine = describe(launched.journal, directory, address=launched.address, failed=launched.failed_units)
+    return {"changed": True, "machine": machine, "warnings": warnings}
 
 
 def ensure_absent(throwaways: Throwaways, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
@@ -210,7 +215,7 @@ def ensure_absent(throwaways: Throwaways, params: dict[str, Any], *, apply: bool
     result: dict[str, Any] = {"changed": True}
     if params["keep_as"] and journal is not None:
         result["kept"] = keep_failed(throwaways, journal, name=params["keep_as"])
-    throwaways.discard(machine_id, grace_s=0)
+    throwaways.discard(machine_id)
     return result
 
 

@@ -14,7 +14,7 @@ short_description: Remove containers, mounts and directories that dead bakes lef
 description:
   - Looks at the machines' journals, at the kernel's mounts below O(home) and at the engine's containers with
     the labels of O(home), and removes what belongs to a process that is gone.
-  - What belongs to a living process is never touched. A machine without owner is removed once its time is over.
+  - What belongs to a living process is never touched. A machine without owner goes once its time is over.
   - In check mode it tells what it would remove.
 extends_documentation_fragment:
   - bakery.images.machine_owner

@@ -174,7 +174,12 @@ def prune(images: ScratchImages, params: dict[str, Any], *, apply: bool) -> dict
     return {"changed": bool(pruned["layers"] or pruned["images"]), "pruned": pruned}
 
 
-def inspect(images: ScratchImages, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+def inspect(
+    images: ScratchImages,
+    params: dict[str, Any],
+    *,
+    apply: bool,  # noqa: ARG001  # nothing to apply
+) -> dict[str, Any]:
     """Look at layers; nothing changes."""
     return {"changed": False, "report": images.inspect(params["layers"], params["other_layers"])}
 

@@ -91,7 +91,11 @@ from ansible_collections.bakery.images.plugins.module_utils.failure import Machi
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import remove_directory
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
-from ansible_collections.bakery.images.plugins.module_utils.scratch import Scratch, ScratchWanted, describe_scratch
+from ansible_collections.bakery.images.plugins.module_utils.scratch import (
+    Scratch,
+    ScratchWanted,
+    describe_scratch,
+)
 from ansible_collections.bakery.images.plugins.module_utils.scratch_images import ScratchImages
 from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS
 
@@ -114,9 +118,13 @@ def main() -> None:
         required_if=[("state", "started", ["id"]), ("state", "absent", ["id"])],
         supports_check_mode=True,
     )
-    ensure = {"started": ensure_started, "absent": ensure_absent, "swept": ensure_swept}[module.params["state"]]
+    ensure = {"started": ensure_started, "absent": ensure_absent, "swept": ensure_swept}[
+        module.params["state"]
+    ]
     try:
-        result = ensure(os.path.join(module.params["home"], "null"), module.params, apply=not module.check_mode)
+        result = ensure(
+            os.path.join(module.params["home"], "null"), module.params, apply=not module.check_mode
+        )
     except (MachineFailure, StoreError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

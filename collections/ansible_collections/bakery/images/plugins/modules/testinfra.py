@@ -39,7 +39,9 @@ options:
     elements: path
     required: true
   exec:
-    description: Words of a command; words appended to it run in the machine, as M(bakery.images.container_machine) returns.
+    description:
+      - Words of a command; words appended to it run in the machine.
+      - M(bakery.images.container_machine) returns them.
     type: list
     elements: str
     required: true
@@ -96,12 +98,8 @@ checks:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bakery.images.plugins.module_utils import pytest_machine
 from ansible_collections.bakery.images.plugins.module_utils.checking import CheckRun, run_checks
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-
-# Imported so that it travels with the module; pytest loads it in its own process.
-PLUGIN = pytest_machine
 
 
 def main() -> None:

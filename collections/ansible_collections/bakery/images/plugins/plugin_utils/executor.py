@@ -57,7 +57,7 @@ class NamespaceExecutor:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=self._environment,
-                preexec_fn=self._namespaces.enter,
+                preexec_fn=self._namespaces.enter,  # noqa: PLW1509  # it takes no lock and imports nothing
             ),
             stdin,
         )

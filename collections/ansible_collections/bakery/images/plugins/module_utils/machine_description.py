@@ -1,0 +1,76 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running machine as it goes up the wire: how to reach it, and what its tasks see."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils.container_setup import INSIDE
+from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
+from ansible_collections.bakery.images.plugins.module_utils.machine_tree import resolve
+
+_SUDO = ("/usr/bin/sudo", "/usr/local/bin/sudo")
+_PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3")
+
+
+def task_environment(journal: Journal) -> dict[str, str]:
+    """What every command of a bake sees (https://reproducible-builds.org/specs/source-date-epoch/)."""
+    environment = {"PYTHONDONTWRITEBYTECODE": "1"}
+    if journal.kind == "bake":
+        environment |= {"SOURCE_DATE_EPOCH": str(journal.epoch), "PYTHONHASHSEED": "0"}
+        if journal.details.get("apt"):
+            environment["APT_CONFIG"] = f"{INSIDE}/apt.conf"
+    return environment
+
+
+def describe(
+    journal: Journal, directory: str, *, address: str | None, failed: Sequence[str]
+) -> dict[str, Any]:
+    """The machine in ``directory``; ``failed`` are systemd units that failed while it booted."""
+    tree, entry = os.path.join(directory, "merged"), os.path.join(directory, "enter.py")
+    shell = "/bin/bash" if resolve(tree, "/bin/bash") else "/bin/sh"
+    environment = task_environment(journal)
+    prefix = [sys.executable, "-I", "-S", entry, "--pid", str(journal.pid), "--start", str(journal.start)]
+    prefix += [word for name, value in sorted(environment.items()) for word in ("--env", f"{name}={value}")]
+    engine, container = journal.details["engine"], journal.container or ""
+    return {
+        "id": journal.id,
+        "kind": "container",
+        "hostvars": _hostvars(journal, tree, environment),
+        "exec": [*prefix, "--"],
+        "shell": [engine, "exec", "--interactive", "--tty", "--user", "0", container, shell],
+        "root": tree,
+        "address": address,
+        "failed_units": list(failed),
+    }
+
+
+def _hostvars(journal: Journal, tree: str, environment: dict[str, str]) -> dict[str, Any]:
+    hostvars: dict[str, Any] = {
+        "ansible_connection": "bakery.images.machine",
+        "ansible_bakery_machine": journal.id,
+        "ansible_bakery_container": journal.container,
+        "ansible_bakery_engine": journal.details["engine"],
+        "ansible_bakery_pid": journal.pid,
+        "ansible_bakery_start": journal.start,
+        "ansible_bakery_environment": environment,
+        "ansible_python_interpreter": _python(tree),
+        "ansible_remote_tmp": "/run/bakery-ansible",
+        "ansible_async_dir": "/run/bakery-async",
+        "ansible_system_tmpdirs": ["/tmp"],  # noqa: S108  # the machine's own, a tmpfs
+    }
+    if not any(resolve(tree, path) for path in _SUDO):
+        # Every Debian has su. It must not start the login shell: a service account has none.
+        hostvars["ansible_become_method"] = "ansible.builtin.su"
+        hostvars["ansible_su_flags"] = "-s /bin/sh"
+    return hostvars
+
+
+def _python(tree: str) -> str:
+    """The machine's Python; where it has none, the place in which a role may install one."""
+    return next((path for path in _PYTHONS if resolve(tree, path)), _PYTHONS[0])
