@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils import packing
+from ansible_collections.bakery.images.plugins.module_utils.blob_store import sha256
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     LayerStore,
     StoreError,
@@ -111,6 +112,8 @@ def test_layers_come_from_a_layout_and_keep_their_blobs(
     layout: OciLayout, store: LayerStore, reference: str
 ) -> None:
     base = import_oci_source(store, f"oci:{layout.path}:{reference}")
+    assert base["resolved"] == f"oci:{layout.path}@{layout.names()['web:latest']}"
+    assert import_oci_source(store, base["resolved"])["layers"] == base["layers"]
     records = [store.record(layer_id) for layer_id in base["layers"]]
     assert [record["created_by"] for record in records] == ["base", "role"]
     artifact, _ = compose(
@@ -185,7 +188,12 @@ def test_an_index_gives_the_image_of_this_host(layout: OciLayout, store: LayerSt
         "size": len(index),
     }
     Path(layout.path, "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [descriptor]}))
-    assert import_oci_source(store, f"oci:{layout.path}")["resolved"].endswith(image.digest)
+    base = import_oci_source(store, f"oci:{layout.path}")
+    assert base["resolved"] == f"oci:{layout.path}@{descriptor['digest']}"
+    assert import_oci_source(store, base["resolved"])["digest"] == base["digest"]
+    assert base["digest"] == sha256(
+        canonical_json({"config": CONFIG, "diff_ids": image.config["rootfs"]["diff_ids"]})
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,7 +207,7 @@ def test_an_index_gives_the_image_of_this_host(layout: OciLayout, store: LayerSt
         ("docker-archive:/nowhere", "cannot read /nowhere"),
         ("oci-archive:/etc/passwd", "is not a tar archive"),
         ("docker-archive:/etc/passwd", "cannot get docker-archive:/etc/passwd"),
-        ("oci:{layout}:nope", "no image tagged 'nope'; its tags are: web:latest"),
+        ("oci:{layout}:nope", "no image 'nope'; its tags are: web:latest"),
     ],
 )
 def test_wrong_references_are_sentences(

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a base image comes from: a reference is opened as an OCI layout with exactly one image in it.
 
-``oci:PATH[:TAG]`` and ``oci-archive:FILE[:TAG]`` are read here; ``docker-archive:FILE`` and ``docker://…``
+``oci:PATH[:TAG|@DIGEST]`` and ``oci-archive:FILE[:TAG|@DIGEST]`` are read here; ``docker-archive:FILE`` and ``docker://…``
 are copied by skopeo, with the user's own registry logins.
 """
 
@@ -16,7 +16,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.blob_store import sha256
@@ -24,7 +24,6 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import S
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import host_platform
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
     INDEX_TYPE,
-    REF_NAME,
     Image,
     OciLayout,
     load_image,
@@ -34,6 +33,7 @@ from ansible_collections.bakery.images.plugins.module_utils.tar_unpack import co
 _DOCKER_INDEX_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
 _ARCHIVE_MEMBER = re.compile(r"\A(\./)?(oci-layout|index\.json|blobs/sha256/[0-9a-f]{64})\Z")
 _LOOPBACK = re.compile(r"\A(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/")
+_WITH_DIGEST = re.compile(r"\A(.+)@(sha256:[0-9a-f]{64})\Z")
 _TIMEOUT_S = 3600
 
 
@@ -70,12 +70,12 @@ def opened_source(reference: str, workspace: str, *, tls_verify: bool | None = N
 
 
 def _open_layout(rest: str, _workspace: str) -> SourceImage:
-    path, _colon, tag = rest.partition(":")
-    return _only_image(path, tag, f"oci:{path}")
+    path, which = _split(rest)
+    return _only_image(path, which, name=f"oci:{path}")
 
 
 def _open_archive(rest: str, workspace: str) -> SourceImage:
-    path, _colon, tag = rest.partition(":")
+    path, which = _split(rest)
     try:
         with tarfile.open(path, "r|*") as archive:
             for member in archive:
@@ -85,7 +85,7 @@ def _open_archive(rest: str, workspace: str) -> SourceImage:
         raise StoreError(f"{path} is not a tar archive: {error}") from error
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
-    return _only_image(workspace, tag, f"oci-archive:{path}")
+    return _only_image(workspace, which, name=f"oci-archive:{path}")
 
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
@@ -96,8 +96,10 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> No
 
 def _copy_docker_archive(rest: str, workspace: str) -> SourceImage:
     _require_file(rest.partition(":")[0])
-    _skopeo("copy", "--quiet", f"docker-archive:{rest}", f"oci:{workspace}:image")
-    return _only_image(workspace, "image", f"docker-archive:{rest}")
+    reference = f"docker-archive:{rest}"
+    _skopeo("copy", "--quiet", reference, f"oci:{workspace}:image")
+    # Its manifest was made just now, so that its digest would name it nowhere else.
+    return replace(_only_image(workspace, "image", name=reference), resolved=reference)
 
 
 def _copy_registry(name: str, workspace: str, *, tls_verify: bool | None) -> SourceImage:
@@ -110,25 +112,31 @@ def _copy_registry(name: str, workspace: str, *, tls_verify: bool | None) -> Sou
         repository, slash, last = name.rpartition("/")
         reference = f"docker://{repository}{slash}{last.partition(':')[0]}@{digest}"
     _skopeo("copy", "--quiet", f"--src-tls-verify={verify}".lower(), reference, f"oci:{workspace}:image")
-    found = _only_image(workspace, "image", reference)
-    return SourceImage(found.layout, found.image, reference)
+    return replace(_only_image(workspace, "image", name=reference), resolved=reference)
 
 
-def _only_image(path: str, tag: str, resolved: str) -> SourceImage:
-    _require_layout(path)
+def _split(rest: str) -> tuple[str, str]:
+    """``PATH[:TAG]`` or ``PATH@DIGEST`` as the path and the tag or digest, empty if there is none."""
+    match = _WITH_DIGEST.match(rest)
+    if match:
+        return match.group(1).partition(":")[0], match.group(2)
+    path, _colon, tag = rest.partition(":")
+    return path, tag
+
+
+def _only_image(path: str, which: str, *, name: str) -> SourceImage:
+    """The image of a layout that ``which``, a tag or digest, names; if empty, the only one there is."""
+    if not os.path.isfile(os.path.join(path, "index.json")):
+        raise StoreError(f"{path} is not an OCI image layout: it has no index.json")
     layout = OciLayout(path)
-    entries = layout.descriptors()
-    named = [entry for entry in entries if (entry.get("annotations") or {}).get(REF_NAME) == tag]
-    if tag and not named and ":" not in tag:
-        named = [e for e in entries if (e.get("annotations") or {}).get(REF_NAME) == f"{tag}:latest"]
-    candidates = named if tag else list({entry["digest"]: entry for entry in entries}.values())
-    if len(candidates) != 1:
-        tags = sorted(layout.names()) or ["none"]
-        wanted = f"no image tagged '{tag}'" if tag else f"{len(candidates)} images; name one of them"
-        raise StoreError(f"{resolved} has {wanted}; its tags are: {', '.join(tags)}")
-    descriptor = _for_this_host(layout, candidates[0], resolved)
-    full = f"{resolved}@{descriptor['digest']}"
-    return SourceImage(layout, load_image(layout.blobs, descriptor), full)
+    entries = {entry["digest"]: entry for entry in layout.descriptors()}
+    found = layout.find(which) if which else list(entries)
+    if len(found) != 1:
+        tags = ", ".join(sorted(layout.names())) or "none"
+        problem = f"no image '{which}'" if which else f"{len(found)} images; name one of them"
+        raise StoreError(f"{name} has {problem}; its tags are: {tags}")
+    descriptor = _for_this_host(layout, entries[found[0]], name)
+    return SourceImage(layout, load_image(layout.blobs, descriptor), f"{name}@{found[0]}")
 
 
 def _for_this_host(layout: OciLayout, descriptor: dict[str, Any], resolved: str) -> dict[str, Any]:
@@ -146,11 +154,6 @@ def _for_this_host(layout: OciLayout, descriptor: dict[str, Any], resolved: str)
     raise StoreError(
         f"{resolved} has no image for {host['os']}/{host['architecture']}; it has {', '.join(found)}"
     )
-
-
-def _require_layout(path: str) -> None:
-    if not os.path.isfile(os.path.join(path, "index.json")):
-        raise StoreError(f"{path} is not an OCI image layout: it has no index.json")
 
 
 def _require_file(path: str) -> None:
