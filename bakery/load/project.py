@@ -1,0 +1,102 @@
+"""bakery.yml to Project: the format first, then everything that refers to something else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from bakery.errors import InputError, InputErrors, Place
+from bakery.load.bases import read_bases
+from bakery.load.defaults import read_defaults
+from bakery.load.format import PROJECT
+from bakery.load.mistakes import Mistakes, shown_path
+from bakery.load.role_sets import read_role_sets
+from bakery.load.scalar_shapes import Read, Spot
+from bakery.load.surroundings import Surroundings
+from bakery.load.text_file import read_text
+from bakery.load.yaml_nodes import Scalar
+from bakery.load.yaml_text import parse_yaml
+from bakery.model.project import Project
+
+FILE_NAME = "bakery.yml"
+
+
+def find_project(start: Path) -> Path:
+    """The project file that ``start`` means: itself, or the first bakery.yml in it or a directory above.
+
+    Raises InputError if there is none.
+    """
+    if start.is_file():
+        return start
+    here = Path(os.path.abspath(start))  # noqa: PTH100 - not resolved: links above count as they are written
+    for folder in (here, *here.parents):
+        if (folder / FILE_NAME).exists():
+            return folder / FILE_NAME
+    for name in ("bakery.yaml", "Bakery.yml", "bakery.json"):
+        if (here / name).exists():
+            raise InputError(
+                "the project file is called bakery.yml",
+                where=Place(shown_path(here / name)),
+                hint="rename it",
+            )
+    if not start.exists():
+        raise InputError(
+            "this does not exist", where=Place(shown_path(start)), hint="name a project file or its directory"
+        )
+    raise InputError(
+        f"there is no {FILE_NAME} in {shown_path(here)} or above",
+        hint="go to a project, or make one with 'bakery init'",
+    )
+
+
+def load_project(path: Path, *, known_targets: tuple[str, ...] = ()) -> Project:
+    """The project that the file ``path`` (or the bakery.yml in that directory) describes.
+
+    ``known_targets`` are the targets that exist, the one for role sets that name none first; if empty, any
+    name goes. Raises InputErrors with every mistake, in the order of the file.
+    """
+    file = path / FILE_NAME if (path / FILE_NAME).is_file() else path
+    mistakes = Mistakes(shown_path(file))
+    outline = _outline(file, mistakes)
+    here = Surroundings(root=Path(os.path.abspath(file)).parent, mistakes=mistakes)  # noqa: PTH100
+    defaults = read_defaults(_section(outline, "defaults"), here, known_targets=known_targets)
+    base_entries = _section(outline, "bases")
+    bases = read_bases(base_entries, here)
+    role_sets = read_role_sets(
+        _section(outline, "role_sets"), tuple(base_entries), defaults=defaults, here=here
+    )
+    mistakes.refuse()
+    return Project(
+        root=here.root,
+        file=here.root / file.name,
+        name=outline["name"].value if "name" in outline else here.root.name,
+        bases=bases,
+        role_sets=role_sets,
+        roles_path=defaults.roles_path,
+        freshness_s=defaults.freshness_s,
+        vault=defaults.vault,
+        timeouts=defaults.timeouts,
+    )
+
+
+def _outline(file: Path, mistakes: Mistakes) -> Mapping[str, Read]:
+    """What the file says, of the right form; nothing if it is no YAML at all."""
+    try:
+        text = read_text(file)
+    except InputError as error:
+        raise InputErrors((error,)) from error
+    node = parse_yaml(text, mistakes)
+    if node is None or (isinstance(node, Scalar) and node.value is None):
+        if not len(mistakes):
+            mistakes.add(
+                None, "this file is empty", "write a project into it, or make one with 'bakery init'"
+            )
+        mistakes.refuse()
+        return {}
+    outline: Mapping[str, Read] | None = PROJECT.read(node, Spot("", node.line), mistakes=mistakes).value
+    return outline or {}
+
+
+def _section(outline: Mapping[str, Read], name: str) -> Mapping[str, Read]:
+    return outline[name].value or {} if name in outline else {}
