@@ -45,7 +45,14 @@ APT_CONFIG = """\
 DPkg::Options:: "--force-unsafe-io";
 Binary::apt::APT::Keep-Downloaded-Packages "true";
 Acquire::Retries "3";
-DPkg::Pre-Install-Pkgs:: "cd /var/cache/apt/archives/.bakery; while read -r deb; do ln -f $deb . 2>/dev/null; done; true";
+DPkg::Pre-Install-Pkgs:: "sh /run/bakery/keep-archives";
+"""
+# apt hands over the paths of the archives it is about to install, one a line.
+KEEP_ARCHIVES = """\
+while read -r archive; do
+  ln -f "$archive" /var/cache/apt/archives/.bakery/ 2>/dev/null
+done
+exit 0
 """
 
 

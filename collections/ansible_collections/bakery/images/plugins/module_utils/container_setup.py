@@ -11,7 +11,7 @@ import shutil
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils import namespaces
-from ansible_collections.bakery.images.plugins.module_utils.apt_cache import APT_CONFIG
+from ansible_collections.bakery.images.plugins.module_utils.apt_cache import APT_CONFIG, KEEP_ARCHIVES
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_tree import boots_systemd
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
@@ -90,8 +90,9 @@ def first_process(config: dict[str, Any] | None, tree: str) -> tuple[str, list[s
 def prepare_inside(directory: str, init: str) -> None:
     """Files that the machine sees below /run, and the program that enters it."""
     inside, units = os.path.join(directory, "inside"), os.path.join(directory, "units")
-    with open(os.path.join(inside, "apt.conf"), "w", encoding="utf-8") as out:
-        out.write(APT_CONFIG)
+    for name, text in (("apt.conf", APT_CONFIG), ("keep-archives", KEEP_ARCHIVES)):
+        with open(os.path.join(inside, name), "w", encoding="utf-8") as out:
+            out.write(text)
     for unit in _QUIET_UNITS:
         dropin = os.path.join(units, f"{unit}.service.d")
         os.mkdir(dropin)
