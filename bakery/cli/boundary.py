@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import click
 
-from bakery.cli import crash
 from bakery.cli.command import UnknownName
 from bakery.cli.documents import ErrorBody
 from bakery.cli.output import print_document
@@ -117,6 +116,8 @@ def _did_you_mean(close: str | None) -> str | None:
 
 
 def _bug(error: Exception) -> BakeryError:
+    from bakery.cli import crash
+
     where = crash.save(error)
     saved = f"its report is in {where}" if where else "and its report could not be saved"
     return BakeryError(

@@ -151,7 +151,9 @@ def _difference(one: Irreproducible, paint: Paint) -> str:
     differ = "differs" if len(one.files) == 1 else "differ"
     gave = f"role '{one.role}' gave {short(one.after)} instead of {short(one.before)}"
     lines = [f"  {paint.yellow('not reproduced')}: {gave}; {count} {differ}"]
-    lines += [f"    {clean(str(file.get('path', file)))}" for file in one.files[:_FILES_SHOWN]]
+    for file in one.files[:_FILES_SHOWN]:
+        what = ", ".join(str(word) for word in file.get("what", ())) or str(file.get("change", ""))
+        lines.append(f"    {clean(str(file.get('path', '')))}" + (f"  ({what})" if what else ""))
     if len(one.files) > _FILES_SHOWN:
         lines.append(f"    and {len(one.files) - _FILES_SHOWN} more")
     return "\n".join(lines)

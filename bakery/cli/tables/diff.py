@@ -42,19 +42,16 @@ class _Difference(NamedTuple):
     what: str
 
 
-def _package(change: str, row: Any) -> _Difference:
-    """Rows are ``[name, version]`` or ``[name, old, new]``, or mappings that also name the role."""
-    if isinstance(row, Mapping):
-        versions = [str(row[key]) for key in ("version", "old", "new") if row.get(key)]
-        return _Difference(str(row.get("role") or ""), change, f"{row.get('name')} {' → '.join(versions)}")
-    name, *versions = (str(word) for word in row)
-    return _Difference("", change, f"{name} {' → '.join(versions)}")
+def _package(change: str, row: Mapping[str, Any]) -> _Difference:
+    versions = [str(row[key]) for key in ("version", "old", "new") if row.get(key)]
+    return _Difference(str(row.get("role") or ""), change, f"{row['name']} {' → '.join(versions)}")
 
 
 def _file(row: Mapping[str, Any]) -> _Difference:
-    return _Difference(
-        str(row.get("role") or ""), str(row.get("change", "changed")), str(row.get("path", ""))
-    )
+    role, change = str(row.get("role") or ""), str(row.get("change", "changed"))
+    what = row.get("what", ()) if change == "changed" else ()
+    details = f"  ({', '.join(str(one) for one in what)})" if what else ""
+    return _Difference(role, change, str(row["path"]) + details)
 
 
 def _section(title: str, rows: list[_Difference], paint: Paint, *, limit: int | None) -> Iterable[str]:

@@ -120,7 +120,9 @@ def test_bake_whose_checks_failed(golden: Golden) -> None:
 
 
 def test_bake_that_did_not_reproduce(golden: Golden) -> None:
-    files = tuple({"path": f"/var/cache/{number}"} for number in range(25))
+    files = tuple(
+        {"path": f"/var/cache/{number}", "change": "changed", "what": ["content"]} for number in range(25)
+    )
     different = (Irreproducible("nginx", "sha256:" + "d" * 64, "sha256:" + "f" * 64, files),)
     golden("bake_irreproducible", success_text(replace(BAKED, irreproducible=different), NARROW))
 
@@ -160,13 +162,18 @@ def test_show_with_packages(golden: Golden) -> None:
 
 def test_diff(golden: Golden) -> None:
     files = [
-        {"path": "/etc/nginx/nginx.conf", "change": "changed", "role": "nginx"},
+        {"path": "/etc/nginx/nginx.conf", "change": "changed", "role": "nginx", "what": ["content", "mode"]},
         {"path": "/etc/motd", "change": "removed", "role": "common"},
         {"path": "/var/www/new", "change": "added", "role": "nginx"},
     ]
     left = image_body(image_record("web"), latest=True)
     right = image_body(image_record("api"), latest=True)
-    report = {"packages": PACKAGES, "files": files}
+    packages = {
+        "added": [{"name": "nginx", "version": "1.22.1-9", "role": "nginx"}],
+        "removed": [{"name": "exim4", "version": "4.96", "role": "common"}],
+        "changed": [{"name": "openssl", "old": "3.0.1", "new": "3.0.2", "role": "nginx"}],
+    }
+    report = {"packages": packages, "files": files}
     golden("diff", diff_text({"left": left, "right": right, "same": False, "report": report}, NARROW))
 
 
