@@ -14,9 +14,8 @@ def test_no_unit_failed(host):
 
 
 def test_database_was_made_with_its_owner(host):
-    owner = host.check_output(
-        """runuser -u postgres -- psql -XAtc "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'orders'" """
-    )
+    query = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $$orders$$"
+    owner = host.check_output(f"runuser -u postgres -- psql -XAtc '{query}'")
     assert owner == "orders"
 
 
