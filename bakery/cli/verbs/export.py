@@ -43,12 +43,15 @@ _ARCHIVE = "-archive"
 def command(session: Session, *, name: str, file: Path, archive: str, target: str | None) -> None:
     """Write an image to an archive file; a file of that name is replaced."""
     from bakery.cli import wiring
+    from bakery.cli.capabilities import require
     from bakery.flows.delivery import export_image
 
     if not file.absolute().parent.is_dir():
         raise InputError(f"there is no directory {file.absolute().parent}", hint="make it first")
     with wiring.open_kitchen(session) as kitchen:
-        exported = export_image(kitchen, image_named(kitchen, name, target), file, archive=archive + _ARCHIVE)
+        image = image_named(kitchen, name, target)
+        require(image.target, "export", "exported")
+        exported = export_image(kitchen, image, file, archive=archive + _ARCHIVE)
     document: ExportDocument = {
         "path": str(exported.get("path", file)),
         "format": archive + _ARCHIVE,

@@ -23,10 +23,12 @@ from bakery.cli.session import Session
 def command(session: Session, *, name: str, target: str | None) -> None:
     """Put an image into the container engine's own store."""
     from bakery.cli import wiring
+    from bakery.cli.capabilities import require
     from bakery.flows.delivery import load_image
 
     with wiring.open_kitchen(session) as kitchen:
         image = image_named(kitchen, name, target)
+        require(image.target, "load", "loaded into an engine")
         loaded = load_image(kitchen, image)
     run = loaded.get("run") or image.artifact.get("run")
     names = [str(one) for one in loaded.get("names") or image.names]
