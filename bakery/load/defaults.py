@@ -83,7 +83,9 @@ def _identities(given: Mapping[str, Read], here: Surroundings) -> tuple[str, ...
             path = here.existing(given[name], what=what)
             if path and name == "client" and not os.access(path, os.X_OK):
                 here.mistakes.add(
-                    given[name].line, f"{what} {quote(str(path))} cannot be executed", "run chmod +x on it"
+                    given[name].line,
+                    f"{what} {quote(given[name].value)} cannot be executed",
+                    "run chmod +x on it",
                 )
             found.append(str(path))
     for item in _value(given, "identities") or ():

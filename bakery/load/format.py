@@ -219,7 +219,7 @@ PROJECT = Record(
     "version: 1",
     {
         "version": Field(
-            Integer("1, the only version of the format", "version: 1", 1, 1),
+            Integer("1, the only version of the format", "1", 1, 1),
             "Version of this format.",
             required=True,
         ),

@@ -18,6 +18,7 @@ from bakery.model.role_source import RoleSource
 
 # At the top of a role: what people and tests read, and what records when it was installed.
 _NOT_EFFECTIVE = re.compile(r"(?:README[^/]*|checks|tests|molecule|\.git[^/]*|meta/\.galaxy_install_info)\Z")
+_NO_DEPENDENCIES = re.compile(rb"^dependencies: *\[ *\] *$", re.MULTILINE)
 _PARTS = ("tasks", "handlers", "defaults", "vars", "meta", "files", "templates", "library", "module_utils")
 _TASK_FILES = (".yml", ".yaml", ".json")
 
@@ -59,8 +60,8 @@ def load_roles(project: Project) -> Mapping[str, RoleSource]:
     """
     roles: dict[str, RoleSource] = {}
     errors: list[BakeryError] = []
-    todo = [use.name for role_set in project.role_sets.values() for use in role_set.roles]
-    seen = set(todo)
+    seen = {use.name for role_set in project.role_sets.values() for use in role_set.roles}
+    todo = sorted(seen)
     while todo:
         name = todo.pop()
         try:
@@ -104,7 +105,7 @@ def _uses(
     found: list[Use] = []
     mistakes = Mistakes(shown_path(path))
     for one in files:
-        if one.path in META and b"dependencies" in (one.content or b""):
+        if one.path in META and _has_dependencies(one.content or b""):
             mistakes = Mistakes(shown_path(path / one.path))
             text = (one.content or b"").decode("utf-8", "replace")
             needed = dependencies(parse_yaml(text, mistakes, unsafe=True))
@@ -117,6 +118,11 @@ def _uses(
         return tuple(other for other in role_names(roles_path) if other != name)
     names = {use.name for use in found if use.name and find_role(use.name, roles_path)}
     return tuple(sorted(names - {name}))
+
+
+def _has_dependencies(meta: bytes) -> bool:
+    """Spares parsing the meta file that most roles have."""
+    return b"dependencies" in meta and not _NO_DEPENDENCIES.search(meta)
 
 
 def _check_dependencies(needed: tuple[Use, ...], roles_path: tuple[Path, ...], *, mistakes: Mistakes) -> None:

@@ -56,6 +56,11 @@ class Read:
 class Shape(Protocol):
     """What a value must look like."""
 
+    @property
+    def example(self) -> str:
+        """A right value, as it is written in the file."""
+        ...
+
     def read(self, node: Node, spot: Spot, *, mistakes: Mistakes) -> Read:
         """The value of ``node``, or a Read of None and at least one mistake."""
         ...

@@ -188,7 +188,7 @@ class Record:
         present = set(values)
         for name, known in self.fields.items():
             if known.required and name not in present:
-                mistakes.add(spot.line, f"{what} has no '{name}'", f"write {self.example}")
+                mistakes.add(spot.line, f"{what} has no '{name}'", f"write {name}: {known.shape.example}")
         for group in (self.one_of, self.any_of):
             if group and present.isdisjoint(group):
                 mistakes.add(

@@ -25,7 +25,7 @@ def read_text(path: Path) -> str:
     if not content.isascii():
         _refuse_other_encodings(content, shown)
     text = content.decode("utf-8-sig")
-    bad = _CONTROL.search(text)
+    bad = re.search("\0", text) or _CONTROL.search(text)
     if bad:
         line = text.count("\n", 0, bad.start()) + 1
         where = Place(shown, line)
@@ -66,7 +66,7 @@ def _refuse_other_encodings(content: bytes, shown: str) -> None:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        binary = b"\0" in content
+        binary = b"\0" in content and content[:2] not in {b"\xff\xfe", b"\xfe\xff"}
         what = "a binary file, not text" if binary else f"not UTF-8 (byte 0x{content[error.start]:02x})"
         hint = "is it the right file?" if binary else "save the file as UTF-8"
         raise InputError(f"this is {what}", where=Place(shown, line), hint=hint) from error

@@ -35,6 +35,10 @@ def _bad_start(character: str) -> tuple[str, str]:
 
 
 _GENERAL = {
+    "expected alphabetic or numeric": (
+        "a value that begins with '*', '&' or '!' has a meaning of its own in YAML",
+        "put it in quotes",
+    ),
     "mapping values are not allowed": (
         "there is a ':' where none can be",
         "put text that contains ': ' in quotes, or check the indentation",

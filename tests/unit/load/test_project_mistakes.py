@@ -1,0 +1,509 @@
+# ruff: noqa: E501 - sentences stay whole, so that they can be searched for
+
+"""Every mistake that a bakery.yml can hold, and the sentence it is answered with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import InputErrors
+from bakery.load.project import load_project
+from tests.unit.load.conftest import Load, Mistakes, Write
+
+HEAD = """\
+version: 1
+bases:
+  deb: {debian: {suite: bookworm}}
+"""
+
+# What follows HEAD, beginning on line 4, and the mistakes.
+TABLE: list[tuple[str, list[str]]] = [
+    # names that refer to something
+    ("role_sets: {web: {base: dep, roles: [nginx]}}", ["4: there is no base 'dep'; did you mean 'deb'?"]),
+    ("role_sets: {web: {base: xyz, roles: [nginx]}}", ["4: there is no base 'xyz'; there are: deb"]),
+    (
+        "role_sets:\n  web:\n    roles: [nginx]",
+        ["5: role set 'web' has no base; write base: NAME; there are: deb"],
+    ),
+    (
+        "role_sets:\n  web:\n    base: deb\n    roles:\n    - common\n    - ngnix",
+        ["9: role 'ngnix' is not in roles/; did you mean 'nginx'?"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [zz]}}",
+        ["4: role 'zz' is not in roles/; there are: app, common, nginx"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [a.b.c]}}",
+        [
+            "4: role 'a.b.c' is not in roles/; roles of collections cannot be layers yet; include it from a role of your own"
+        ],
+    ),
+    (
+        "role_sets:\n  web: {base: deb, roles: [nginx]}\n  api: {from: wbe, roles: [app]}",
+        ["6: there is no role set 'wbe'; did you mean 'web'?"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [nginx], targets: [contaner]}}",
+        ["4: there is no target 'contaner'; did you mean 'container'?"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [nginx], targets: [7]}}",
+        ["4: role_sets.web.targets[0] must be the name of a target, not the number 7; write container"],
+    ),
+    (
+        "role_sets: {web: {roles: [nginx]}}\ndefaults: {base: dbe}",
+        ["5: there is no base 'dbe'; did you mean 'deb'?"],
+    ),
+    # circles
+    (
+        "role_sets:\n  a: {from: b, roles: [app]}\n  b: {from: a, roles: [app]}",
+        ["5: role sets build on each other in a circle: a -> b -> a; remove one 'from'"],
+    ),
+    (
+        "role_sets:\n  a: {from: a}",
+        ["5: role sets build on each other in a circle: a -> a; remove one 'from'"],
+    ),
+    (
+        "role_sets:\n  x: {from: b}\n  a: {from: b}\n  b: {from: c}\n  c: {from: a}",
+        ["7: role sets build on each other in a circle: b -> c -> a -> b; remove one 'from'"],
+    ),
+    # versions
+    (
+        "role_sets: {web: {base: deb, roles: [nginx@1.3.0]}}",
+        [
+            "4: role 'nginx' has version 1.2.0, and 1.3.0 is asked for; write nginx@1.2.0, or change roles/nginx"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app@1]}}",
+        ["4: role 'app' states no version, and 1 is asked for; write it into roles/app/VERSION"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [{name: nginx@1.2.0, version: 1.3.0}]}}",
+        [
+            "4: role 'nginx' has version 1.2.0, and 1.3.0 is asked for; write nginx@1.2.0, or change roles/nginx",
+            "4: role 'nginx' is asked for as 1.2.0 and as 1.3.0; keep one of them",
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: ['nginx@']}}",
+        [
+            "4: role_sets.web.roles[0] must be the name of a role, not the text 'nginx@'; write nginx or nginx@1.4.2"
+        ],
+    ),
+    # unknown keys
+    (
+        "role_sets: {web: {base: deb, rolse: [nginx], roles: [nginx]}}",
+        ["4: the key 'rolse' is unknown in role_sets.web; did you mean 'roles'?"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [{name: nginx, when: x}]}}",
+        ["4: the key 'when' is unknown in role_sets.web.roles[0]; known are name, version, vars, inputs"],
+    ),
+    (
+        "rolesets: {}\nrole_sets: {web: {base: deb, roles: [app]}}",
+        ["4: the key 'rolesets' is unknown here; did you mean 'role_sets'?"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {port: [80]}}}",
+        ["4: the key 'port' is unknown in role_sets.web.image; did you mean 'ports'?"],
+    ),
+    # presence
+    ("", ["1: the file has no 'role_sets'; write role_sets: {web: {base: debian12, roles: [nginx]}}"]),
+    (
+        "role_sets: {}",
+        [
+            "4: role_sets must be a mapping of role sets, not an empty one; write {web: {base: debian12, roles: [nginx]}}"
+        ],
+    ),
+    (
+        "role_sets:",
+        [
+            "4: role_sets must be a mapping of role sets, not nothing; write {web: {base: debian12, roles: [nginx]}}"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb}}",
+        ["4: role_sets.web has neither 'roles' nor 'from'; write {base: debian12, roles: [common, nginx]}"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: []}}",
+        ["4: role_sets.web.roles must be a list of roles, not an empty list; write [common, nginx]"],
+    ),
+    (
+        "role_sets:\n  web: {base: deb, roles: [app]}\n  api: {base: deb, from: web}",
+        ["6: role_sets.api has both 'base' and 'from'; keep one of them"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [{vars: {a: 1}}]}}",
+        ["4: role_sets.web.roles[0] has no 'name'; write name: nginx or nginx@1.4.2"],
+    ),
+    # wrong types
+    (
+        "role_sets: [web]",
+        [
+            "4: role_sets must be a mapping of role sets, not a list; write {web: {base: debian12, roles: [nginx]}}"
+        ],
+    ),
+    (
+        "role_sets: {web: nginx}",
+        [
+            "4: role_sets.web must be a mapping, not the text 'nginx'; write {base: debian12, roles: [common, nginx]}"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: nginx}}",
+        ["4: role_sets.web.roles must be a list of roles, not the text 'nginx'; write [common, nginx]"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [[nginx]]}}",
+        [
+            "4: role_sets.web.roles[0] must be a role, not a list; write nginx, nginx@1.4.2 or {name: nginx, vars: {…}}"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [~]}}",
+        [
+            "4: role_sets.web.roles[0] must be a role, not nothing; write nginx, nginx@1.4.2 or {name: nginx, vars: {…}}"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], checks: checks/web}}",
+        ["4: role_sets.web.checks must be a list of paths, not the text 'checks/web'; write [checks/web]"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], vars: [a]}}",
+        ["4: role_sets.web.vars must be a mapping of variables, not a list; write {http_port: 8080}"],
+    ),
+    (
+        "role_sets: {web: {base: [deb], roles: [app]}}",
+        ["4: role_sets.web.base must be the name of a base, not a list; write debian12"],
+    ),
+    (
+        "role_sets: {web: {base: !vault x, roles: [app]}}",
+        ["4: role_sets.web.base must be the name of a base, not a vault value; write debian12"],
+    ),
+    # names
+    (
+        "role_sets: {Web: {base: deb, roles: [app]}}",
+        [
+            "4: 'Web' is no name for one of the role sets; it also names the image: use lower-case letters and digits, with . _ - between them"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], vars: {my-var: 1}}}",
+        ["4: 'my-var' is no name for a variable; use letters, digits and '_', and begin with a letter"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], vars: {bakery_home: 1}}}",
+        ["4: 'bakery_home' is no name for a variable: bakery's own begin with 'bakery_'; rename it"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {env: {'A=B': 1}}}}",
+        ["4: 'A=B' is no name for one of the environment variables; leave '=' out"],
+    ),
+    # the image config
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {ports: [0, 65536, 80/xyz, 8080:80, 1.5]}}}",
+        [
+            "4: role_sets.web.image.ports[0] must be a port from 1 to 65535, not the number 0; write 80, 443/tcp or 53/udp",
+            "4: role_sets.web.image.ports[1] must be a port from 1 to 65535, not the number 65536; write 80, 443/tcp or 53/udp",
+            "4: role_sets.web.image.ports[2] must be a port from 1 to 65535, not the text '80/xyz'; write 80, 443/tcp or 53/udp",
+            "4: role_sets.web.image.ports[3] must be a port from 1 to 65535, not the text '8080:80'; write 80, 443/tcp or 53/udp",
+            "4: role_sets.web.image.ports[4] must be a port from 1 to 65535, not the number 1.5; write 80, 443/tcp or 53/udp",
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {cmd: {a: b}}}}",
+        [
+            "4: role_sets.web.image.cmd must be a list of words or a shell command, not a mapping; write cmd: [/usr/bin/app, --port, '80']"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {env: {A: [1]}}}}",
+        ["4: role_sets.web.image.env.A must be text, not a list; write '80'"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {env: {A: }}}}",
+        ["4: role_sets.web.image.env.A must be text, not nothing; write '80'"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {workdir: srv}}}",
+        ["4: role_sets.web.image.workdir must be an absolute path, not the text 'srv'; write /srv"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {volumes: [data]}}}",
+        [
+            "4: role_sets.web.image.volumes[0] must be an absolute path, not the text 'data'; write /var/lib/app"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {stop_signal: TERM}}}",
+        [
+            "4: role_sets.web.image.stop_signal must be the name of a signal, not the text 'TERM'; write SIGTERM"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {compression: gz}}}",
+        [
+            "4: role_sets.web.image.compression must be one of gzip, zstd, not the text 'gz'; did you mean 'gzip'?"
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {healthcheck: {interval: 30}}}}",
+        [
+            "4: role_sets.web.image.healthcheck has no 'test'; write test: [CMD, curl, -f, http://localhost/]",
+            "4: role_sets.web.image.healthcheck.interval must be a duration, not the number 30; write 30s",
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], image: {healthcheck: {test: x, retries: 0}}}}",
+        [
+            "4: role_sets.web.image.healthcheck.retries must be a number from 1 to 1000, not the number 0; write 3"
+        ],
+    ),
+    # paths
+    (
+        "role_sets: {web: {base: deb, roles: [app], checks: [checks/wbe]}}",
+        ["4: the check 'checks/wbe' does not exist; did you mean 'web'?"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], vars_files: [vars/x.yml]}}",
+        ["4: the file of variables 'vars/x.yml' does not exist; it is looked for at ROOT/vars/x.yml"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [{name: app, inputs: [dist]}]}}",
+        ["4: the input 'dist' does not exist; it is looked for at ROOT/dist"],
+    ),
+    # defaults
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {freshness: 7}",
+        ["5: defaults.freshness must be a duration, not the number 7; write 7d"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {freshness: 7 days}",
+        ["5: defaults.freshness must be a duration, not the text '7 days'; write 7d"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {timeouts: {idle: 0s}}",
+        ["5: defaults.timeouts.idle must be a duration, not the text '0s'; write 7d"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {roles_path: [roles, other]}",
+        ["5: the roles_path 'other' does not exist; it is looked for at ROOT/other"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {roles_path: [roles, bakery.yml]}",
+        ["5: the roles_path 'bakery.yml' is no directory; name a directory"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {vault: {password_file: .vault}}",
+        ["5: the vault password file '.vault' does not exist; it is looked for at ROOT/.vault"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {vault: {client: bakery.yml}}",
+        ["5: the vault client 'bakery.yml' cannot be executed; run chmod +x on it"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {vault: {identities: [x]}}",
+        ["5: defaults.vault.identities[0] must be ID@PATH, not the text 'x'; write prod@.vault-prod"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {targets: []}",
+        ["5: defaults.targets must be a list of targets, not an empty list; write [NAME]"],
+    ),
+]
+
+BASES: list[tuple[str, list[str]]] = [
+    ("b: {debian: {}}", ["3: bases.b.debian has no 'suite'; write suite: bookworm"]),
+    (
+        "b: {}",
+        [
+            "3: bases.b has neither 'debian' nor 'oci'; write debian: {suite: bookworm}, or oci: docker://debian:12"
+        ],
+    ),
+    (
+        "b: {debian: {suite: bookworm}, oci: docker://x}",
+        ["3: bases.b has both 'debian' and 'oci'; keep one of them"],
+    ),
+    (
+        "b: {debain: {suite: bookworm}}",
+        [
+            "3: the key 'debain' is unknown in bases.b; did you mean 'debian'?",
+            "3: bases.b has neither 'debian' nor 'oci'; write debian: {suite: bookworm}, or oci: docker://debian:12",
+        ],
+    ),
+    (
+        "b: debian",
+        [
+            "3: bases.b must be a mapping, not the text 'debian'; write debian: {suite: bookworm}, or oci: docker://debian:12"
+        ],
+    ),
+    (
+        "b: {oci: 'debian:12'}",
+        [
+            "3: bases.b.oci must be an image reference with a transport (docker://, oci:, oci-archive: or docker-archive:), not the text 'debian:12'; write docker://debian:12"
+        ],
+    ),
+    (
+        "b: {oci: [x]}",
+        [
+            "3: bases.b.oci must be an image reference with a transport (docker://, oci:, oci-archive: or docker-archive:), not a list; write docker://debian:12"
+        ],
+    ),
+    (
+        "b: {debian: {suite: 12}}",
+        ["3: bases.b.debian.suite must be the name of a release, not the number 12; write bookworm"],
+    ),
+    (
+        "b: {debian: {suite: bookworm, systemd: 1}}",
+        ["3: bases.b.debian.systemd must be true or false, not the number 1; write true"],
+    ),
+    (
+        "b: {debian: {suite: bookworm, components: []}}",
+        [
+            "3: bases.b.debian.components must be a list of archive components, not an empty list; write [main]"
+        ],
+    ),
+    (
+        "b: {debian: {suite: bookworm, variant: minbas}}",
+        [
+            "3: bases.b.debian.variant must be one of minbase, apt, essential, required, important, standard, buildd, not the text 'minbas'; did you mean 'minbase'?"
+        ],
+    ),
+    (
+        "b: {debian: {suite: bookworm, packages: [a b]}}",
+        ["3: bases.b.debian.packages[0] must be a package, not the text 'a b'; write ca-certificates"],
+    ),
+    (
+        "b: {debian: {suite: bookworm, keyring: k.gpg}}",
+        ["3: the keyring 'k.gpg' does not exist; it is looked for at ROOT/k.gpg"],
+    ),
+]
+
+
+def expected(sentences: list[str], root: Path) -> list[str]:
+    return [f"bakery.yml:{sentence}".replace("ROOT", str(root)) for sentence in sentences]
+
+
+@pytest.mark.parametrize(("text", "sentences"), TABLE)
+def test_mistake(text: str, sentences: list[str], mistakes: Mistakes, root: Path) -> None:
+    assert sorted(mistakes(HEAD + text)) == sorted(expected(sentences, root))
+
+
+@pytest.mark.parametrize(("text", "sentences"), BASES)
+def test_mistake_in_a_base(text: str, sentences: list[str], mistakes: Mistakes, root: Path) -> None:
+    whole = f"version: 1\nbases:\n  {text}\nrole_sets: {{web: {{base: b, roles: [app]}}}}"
+    assert mistakes(whole) == expected(sentences, root)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("", ["bakery.yml: this file is empty; write a project into it, or make one with 'bakery init'"]),
+        (
+            "# nothing\n",
+            ["bakery.yml: this file is empty; write a project into it, or make one with 'bakery init'"],
+        ),
+        (
+            "just words",
+            [
+                "bakery.yml:1: the file must be a project (a mapping with version and role_sets), not the text 'just words'; write version: 1"
+            ],
+        ),
+        (
+            "[1]",
+            [
+                "bakery.yml:1: the file must be a project (a mapping with version and role_sets), not a list; write version: 1"
+            ],
+        ),
+        (
+            "version: 2\nrole_sets: {a: {base: b, roles: [app]}}\nbases: {b: {oci: docker://x}}",
+            ["bakery.yml:1: version must be 1, the only version of the format, not the number 2; write 1"],
+        ),
+        (
+            "bases: {b: {oci: docker://x}}\nrole_sets: {a: {base: b, roles: [app]}}",
+            ["bakery.yml:1: the file has no 'version'; write version: 1"],
+        ),
+        ("a: 1\n\tb: 2", ["bakery.yml:2: this line is indented with a tab; indent with spaces"]),
+    ],
+)
+def test_mistake_about_the_whole_file(text: str, sentences: list[str], mistakes: Mistakes) -> None:
+    assert mistakes(text) == sentences
+
+
+def test_all_mistakes_come_at_once_in_the_order_of_the_file(mistakes: Mistakes) -> None:
+    text = """\
+version: one
+bases:
+  deb: {debian: {suit: bookworm}}
+role_sets:
+  web:
+    base: dbe
+    roles: [ngnix, nginx@9]
+    image:
+      ports: [99999]
+    image: {}
+  api:
+    from: wbe
+    checks: [nowhere]
+  api: {}
+defaults:
+  freshness: soon
+"""
+    assert [line.split(": ")[0].removeprefix("bakery.yml:") for line in mistakes(text)] == [
+        "1", "3", "3", "6", "7", "7", "9", "10", "12", "13", "14", "16",
+    ]  # fmt: skip
+
+
+def test_a_wrong_value_is_told_once_and_not_again_where_it_is_used(mistakes: Mistakes) -> None:
+    text = "version: 1\nbases: {b: 7}\nrole_sets:\n  web: {base: b, roles: [app], image: 3}\n  api: {from: web}\n"
+    assert len(mistakes(text)) == 2
+
+
+def test_a_thousand_mistakes_are_counted_and_not_all_shown(mistakes: Mistakes) -> None:
+    found = mistakes(
+        HEAD + "role_sets: {web: {base: deb, roles: [app]}}\n" + "".join(f"key{n}: 1\n" for n in range(1000))
+    )
+    assert len(found) == 51
+    assert found[-1] == "bakery.yml: 950 more mistakes are not shown"
+
+
+def test_roles_are_looked_for_in_every_folder_that_is_named(mistakes: Mistakes, write: Write) -> None:
+    write("shared/roles/db/tasks/main.yml", "---\n")
+    text = HEAD + "role_sets: {web: {base: deb, roles: [zz]}}\ndefaults: {roles_path: [roles, shared/roles]}"
+    assert mistakes(text) == [
+        "bakery.yml:4: role 'zz' is not in roles/ or shared/roles/; there are: app, common, db, nginx"
+    ]
+
+
+def test_a_version_file_that_is_binary_is_a_sentence(load: Load, root: Path) -> None:
+    load(HEAD + "role_sets: {web: {base: deb, roles: [nginx]}}")
+    (root / "roles/nginx/VERSION").write_bytes(b"\0\1")
+    (root / "bakery.yml").write_text(HEAD + "role_sets: {web: {base: deb, roles: [nginx@1]}}")
+    with pytest.raises(
+        InputErrors,
+        match="the version of role 'nginx' cannot be read: roles/nginx/VERSION:1: this is a binary",
+    ):
+        load_project(root / "bakery.yml")
+
+
+@pytest.mark.parametrize("name", ["bakery.yml", "."])
+def test_a_directory_is_a_sentence(root: Path, name: str) -> None:
+    (root / "bakery.yml").mkdir()
+    with pytest.raises(InputErrors, match="this is a directory, not a file"):
+        load_project(root / name)
+
+
+def test_a_set_without_target_is_a_sentence_where_none_is_known(root: Path, load: Load) -> None:
+    text = HEAD + "role_sets: {web: {base: deb, roles: [nginx]}}"
+    load(text)
+    with pytest.raises(InputErrors) as caught:
+        load_project(root / "bakery.yml", known_targets=())
+    assert (
+        str(caught.value)
+        == "bakery.yml:4: role set 'web' has no target; write targets: [NAME] under defaults"
+    )
