@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,14 +94,14 @@ class Kitchen:
             "mounts": mounts,
             "containers": [name for name in names if str(self.home) in name],
             "directories": sorted(set(directories)),
-            "journal": [row[0] for row in self.query("select id from machines")],
+            "journal": [row[0] for row in self.query("select id from machine")],
         }
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         database = self.home / "catalog.sqlite"
         if not database.exists():
             return []
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
             return connection.execute(sql).fetchall()
 
 
