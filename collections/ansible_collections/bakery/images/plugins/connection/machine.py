@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: machine
-author: the bakery contributors
+author: the bakery contributors (!UNKNOWN)
 version_added: 0.1.0
 short_description: Run tasks in a throwaway machine of bakery
 description:
@@ -117,11 +117,15 @@ class Connection(ConnectionBase):
         self._executor: Executor | None = None
 
     def _connect(self) -> Connection:
-        if not self._connected:
+        self._connected_executor()
+        return self
+
+    def _connected_executor(self) -> Executor:
+        if self._executor is None:
             self._executor = self._ordinary_executor()
             self._connected = True
             display.vvv("MACHINE entered", host=self._name())
-        return self
+        return self._executor
 
     def exec_command(
         self, cmd: str, in_data: bytes | None = None, sudoable: bool = True
@@ -138,7 +142,7 @@ class Connection(ConnectionBase):
         if not os.path.exists(to_bytes(in_path, errors="surrogate_or_strict")):
             raise AnsibleFileNotFound(f"{in_path} does not exist on this host")
         with open(to_bytes(in_path, errors="surrogate_or_strict"), "rb") as source:
-            status, _, stderr = self._run(["/bin/sh", "-c", 'cat > "$1"', "sh", out_path], source)
+            status, _stdout, stderr = self._run(["/bin/sh", "-c", 'cat > "$1"', "sh", out_path], source)
         if status:
             raise AnsibleError(f"cannot write {out_path} in the machine: {to_text(stderr).strip()}")
 
@@ -165,10 +169,8 @@ class Connection(ConnectionBase):
         self._connected = False
 
     def _run(self, command: list[str], stdin: Any) -> tuple[int, bytes, bytes]:
-        self._connect()
-        assert self._executor is not None
         try:
-            outcome = self._executor.run(command, stdin=stdin)
+            outcome = self._connected_executor().run(command, stdin=stdin)
         except OSError as error:
             raise AnsibleConnectionFailure(
                 f"cannot run a command in machine {self._name()}: {error}"

@@ -198,7 +198,7 @@ class AptCache:
 def sources_of(command: MachineCommand) -> Sources:
     """Digest what apt's lists depend on, read by a process inside the machine."""
     try:
-        key, _, changed = command.namespaces.call(_digest_sources).decode().partition(" ")
+        key, _space, changed = command.namespaces.call(_digest_sources).decode().partition(" ")
     except NamespaceError as error:
         raise MachineFailure(f"the machine's package sources cannot be read: {error}") from error
     return Sources(key, float(changed))
@@ -222,7 +222,7 @@ def _files_below(places: tuple[str, ...]) -> Iterator[str]:
     for place in places:
         if os.path.isfile(place):
             yield place
-        for directory, _, names in os.walk(place):
+        for directory, _directories, names in os.walk(place):
             if not directory.startswith("/etc/apt/preferences"):
                 yield from (
                     path for path in (f"{directory}/{name}" for name in names) if os.path.isfile(path)

@@ -89,8 +89,7 @@ class BaseStore:
         if request.debian:
             base = self._make_debian(request.debian, request.key)
         else:
-            assert request.oci is not None
-            base = import_oci_source(self.store, request.oci)
+            base = import_oci_source(self.store, request.oci or "")
             base["layers"] = [self._layer(layer_id) for layer_id in base["layers"]]
         now = datetime.now(UTC).replace(microsecond=0)
         base |= {"name": request.name, "created": now.isoformat().replace("+00:00", "Z")}

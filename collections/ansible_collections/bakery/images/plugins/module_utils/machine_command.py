@@ -67,7 +67,7 @@ class MachineCommand:
 def _first_address() -> bytes:
     """Runs inside the machine: no imports here. The address of the first interface but lo that has one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
+        for _index, name in socket.if_nameindex():
             request = struct.pack("256s", name.encode()[:15])
             try:
                 answer = fcntl.ioctl(probe, _SIOCGIFADDR, request) if name != "lo" else b""

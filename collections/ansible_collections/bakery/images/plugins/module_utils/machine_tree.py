@@ -55,7 +55,7 @@ def make_stubs(tree: str, stubs: Iterable[str]) -> tuple[str, ...]:
     """
     made = []
     for stub in stubs:
-        parent, _, name = stub.rpartition("/")
+        parent, _slash, name = stub.rpartition("/")
         place = f"{tree}/{parent}" if parent else tree
         path = f"{place}/{name}"
         if os.path.lexists(path) or resolve(tree, parent) != place.rstrip("/"):

@@ -147,7 +147,7 @@ class Namespaces:
         os.close(writer)
         with os.fdopen(reader, "rb") as source:
             answer = source.read()
-        _, status = os.waitpid(child, 0)
+        _pid, status = os.waitpid(child, 0)
         if status:
             raise NamespaceError(answer.decode(errors="replace") or "a process in the machine was killed")
         return answer
@@ -190,7 +190,7 @@ class Namespaces:
 def _mirror(child: int) -> NoReturn:
     """Wait for ``child`` and end the way it ended, holding none of the caller's files meanwhile."""
     os.closerange(0, os.sysconf("SC_OPEN_MAX"))
-    _, status = os.waitpid(child, 0)
+    _pid, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number not in (signal.SIGKILL, signal.SIGSTOP):
@@ -208,7 +208,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 def _read_status(pid: int) -> dict[str, str]:
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as source:
-        return {name: value.strip() for name, _, value in (line.partition(":") for line in source)}
+        return {name: value.strip() for name, _colon, value in (line.partition(":") for line in source)}
 
 
 def _start_time(pid: int) -> int:
@@ -227,7 +227,7 @@ def _arguments(words: list[str]) -> tuple[int, int, dict[str, str], list[str]]:
         elif name == "--start":
             start = int(value)
         elif name == "--env":
-            key, _, setting = value.partition("=")
+            key, _equals, setting = value.partition("=")
             environment[key] = setting
         else:
             raise NamespaceError(f"unknown option '{name}'")
@@ -253,4 +253,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -36,7 +36,7 @@ class MachineBackend(BaseBackend):  # type: ignore[misc,valid-type]
         self._words = json.loads(os.environ["BAKERY_EXEC"])
         super().__init__(name, *args, **kwargs)
 
-    def run(self, command: str, *args: str, **_: Any) -> Any:
+    def run(self, command: str, *args: str, **_options: Any) -> Any:
         """See BaseBackend; the shell is the machine's own."""
         text = self.encode(self.get_command(command, *args))
         done = subprocess.run(

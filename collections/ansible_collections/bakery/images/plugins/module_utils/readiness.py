@@ -81,7 +81,7 @@ class _Process:
             self._descriptor = -1
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
 

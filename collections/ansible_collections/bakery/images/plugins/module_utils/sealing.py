@@ -258,7 +258,7 @@ class _Below:
 def _rules_for(path: str) -> Sequence[Rule]:
     found = _BY_PLACE.get(path, ())
     if path.startswith("home/"):
-        _, _, rest = path[5:].partition("/")
+        _user, _slash, rest = path[5:].partition("/")
         found = (*found, *_BY_PLACE.get(f"home/*/{rest}" if rest else "home/*", ()))
     return found
 

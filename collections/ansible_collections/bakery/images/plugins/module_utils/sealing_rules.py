@@ -37,7 +37,7 @@ class Rule:
 
 
 def _at(path: str, action: Action, reason: str) -> Rule:
-    where, _, name = path.rpartition("/")
+    where, _slash, name = path.rpartition("/")
     return Rule(where, re.escape(name), action, reason)
 
 

@@ -80,8 +80,8 @@ class Sweep:
     def remove(self, swept: Swept) -> None:
         """Remove what ``find`` found: containers first, since they hold the mounts."""
         for name in swept.containers:
-            assert self._engine is not None
-            self._engine.remove(name, grace_s=0)
+            if self._engine:
+                self._engine.remove(name, grace_s=0)
         for point in swept.mounts:
             unmount(point)
         for path in swept.directories:
@@ -104,8 +104,8 @@ class Sweep:
         """Whether a container's machine is dead; one without a journal is judged by its label."""
         if self._lives(container.labels.get(f"{LABEL}.machine", "")):
             return False
-        pid, _, rest = container.labels.get(f"{LABEL}.owner", "").partition(":")
-        start, _, boot = rest.partition(":")
+        pid, _colon, rest = container.labels.get(f"{LABEL}.owner", "").partition(":")
+        start, _colon, boot = rest.partition(":")
         if not (pid.isdigit() and start.isdigit()):
             return True
         return not Owner(bake="", pid=int(pid), start=int(start), boot=boot).is_alive()

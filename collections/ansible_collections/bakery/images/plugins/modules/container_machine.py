@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_machine
-author: the bakery contributors
+author: the bakery contributors (!UNKNOWN)
 version_added: 0.1.0
 short_description: Launch or discard a throwaway container
 description:

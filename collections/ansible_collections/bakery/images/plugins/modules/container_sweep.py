@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_sweep
-author: the bakery contributors
+author: the bakery contributors (!UNKNOWN)
 version_added: 0.1.0
 short_description: Remove containers, mounts and directories that dead bakes left
 description:

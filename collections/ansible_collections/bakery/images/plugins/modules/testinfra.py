@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: testinfra
-author: the bakery contributors
+author: the bakery contributors (!UNKNOWN)
 version_added: 0.1.0
 short_description: Run testinfra checks against a machine
 description:
