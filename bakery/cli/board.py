@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bakery.model.progress import Event, LayerReady, SetStage, SetTask, Stage
 from bakery.model.run import TaskEnded, TaskStarted
 
+ENDED = frozenset({Stage.DONE, Stage.FAILED})
 # What is left after the roles: capture and verify.
 _LAST_STEPS = 2
 
@@ -89,5 +90,6 @@ class Board:
         row.task, row.trouble = None, False
         if row.started is None and event.stage is not Stage.WAITING:
             row.started = self._clock()
-        if event.stage is Stage.DONE:
+        if event.stage in ENDED:
             row.ended = self._clock()
+            row.trouble = event.stage is Stage.FAILED

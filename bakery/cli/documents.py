@@ -293,10 +293,11 @@ class SweptBody(TypedDict):
 
 
 class SweepDocument(TypedDict):
-    """``bakery sweep``; with ``dry_run`` it would be removed."""
+    """``bakery sweep``; with ``dry_run`` it would be removed. ``runs`` are private files of runs."""
 
     dry_run: bool
     targets: list[SweptBody]
+    runs: list[str]
 
 
 class PrunedBody(TypedDict):

@@ -13,9 +13,10 @@ from bakery.model.run import TaskEnded
 
 _STAGES = {
     Stage.BASE: "making the base",
-    Stage.CAPTURE: "capturing and checking the image",
+    Stage.CAPTURE: "capturing the image",
     Stage.VERIFY: "booting the image and running its checks",
     Stage.DONE: "done",
+    Stage.FAILED: "failed",
 }
 _BAD = {"failed", "unreachable"}
 

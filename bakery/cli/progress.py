@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Column, Table
 from rich.text import Text
 
-from bakery.cli.board import Board, Row
+from bakery.cli.board import ENDED, Board, Row
 from bakery.cli.plain import line_of
 from bakery.cli.text import clock, one_line, plural
 from bakery.model.progress import Event, Note, SetTask, Stage
@@ -27,6 +27,7 @@ _WORDS = {
     Stage.CAPTURE: "capturing",
     Stage.VERIFY: "checking",
     Stage.DONE: "done",
+    Stage.FAILED: "failed",
 }
 
 
@@ -120,7 +121,7 @@ def _most_telling(rows: tuple[Row, ...], room: int) -> tuple[tuple[Row, ...], in
     """The rows that fit, in their order: those at work first, then the waiting, then the done."""
     if len(rows) <= room:
         return rows, 0
-    rank = {Stage.DONE: 2, Stage.WAITING: 1}
+    rank = {Stage.DONE: 2, Stage.FAILED: 2, Stage.WAITING: 1}
     chosen = sorted(range(len(rows)), key=lambda i: (rank.get(rows[i].stage, 0), i))[: max(room - 1, 1)]
     return tuple(rows[i] for i in sorted(chosen)), len(rows) - len(chosen)
 
@@ -155,7 +156,7 @@ def _mark(row: Row, spinner: Spinner) -> RenderableType:
 def _bar(board: Board) -> RenderableType:
     steps = [row.steps for row in board.rows]
     done, every = sum(step[0] for step in steps), sum(step[1] for step in steps)
-    finished = sum(row.stage is Stage.DONE for row in board.rows)
+    finished = sum(row.stage in ENDED for row in board.rows)
     table = Table.grid(
         Column(ratio=1), Column(no_wrap=True), Column(no_wrap=True), padding=(0, 1), expand=True
     )

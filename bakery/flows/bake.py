@@ -20,6 +20,8 @@ from bakery.model.progress import LayerReady, Note, SetStage, Stage
 from bakery.model.project import Project
 from bakery.model.records import BaseRecord, ImageRecord
 from bakery.model.result import BakeResult, LayerResult, Status
+from bakery.model.run import BOOT_PLAY, TaskEnded, TaskStarted
+from bakery.ports import TaskWatch
 
 # How often a bake starts over because the store lost a layer that the catalog knew.
 _REPAIRS = 3
@@ -68,11 +70,11 @@ def _make_bases(request: BakeRequest, kitchen: Kitchen) -> dict[tuple[str, str],
         return None
     failed: dict[tuple[str, str], BakeryError] = {}
     for key, one in missing.items():
-        for user in request.plan.sets:
-            if _base_of(user) == key:
-                _enter(kitchen, user, Stage.BASE)
+        users = [user for user in request.plan.sets if _base_of(user) == key]
+        for user in users:
+            _enter(kitchen, user, Stage.BASE)
         try:
-            ensure_base(kitchen, one.target, one.base)
+            ensure_base(kitchen, one.target, one.base, watch=watch_tasks(kitchen, *users))
         except BakeryError as error:
             failed[key] = error
     return failed
@@ -126,6 +128,7 @@ class _Oven:
                 raise base_error
             return self._bake_repairing(tray)
         except BakeryError as error:
+            _enter(self._kitchen, tray.plan, Stage.FAILED, done=len(tray.obtained))
             return _failed(tray, error)
 
     def _bake_repairing(self, tray: _Tray) -> BakeResult:
@@ -199,7 +202,7 @@ class _Oven:
         _enter(self._kitchen, plan, Stage.CAPTURE, done=len(plan.nodes))
         layers = tuple(one.outcome.record for one in tray.obtained)
         job = ImageJob(self._request.project, plan, base, layers, keep=self._request.keep)
-        up = make_image(self._kitchen, job, watch_tasks(self._kitchen, plan))
+        up = make_image(self._kitchen, job, _watch_image(self._kitchen, plan))
         record = record_image(self._kitchen, job, up, seconds=tray.seconds)
         _enter(self._kitchen, plan, Stage.DONE, done=len(plan.nodes))
         return BakeResult(
@@ -225,6 +228,21 @@ def _made_base(plan: SetPlan) -> BaseRecord:
             hint=f"bake again: bakery bake {plan.role_set.name}",
         )
     return plan.base_record
+
+
+def _watch_image(kitchen: Kitchen, plan: SetPlan) -> TaskWatch:
+    """Passes the tasks on, and says when the capture is over and the image boots to be checked."""
+    tasks = watch_tasks(kitchen, plan)
+    entered = False
+
+    def watch(task: TaskStarted | TaskEnded) -> None:
+        nonlocal entered
+        if not entered and task.play == BOOT_PLAY:
+            entered = True
+            _enter(kitchen, plan, Stage.VERIFY, done=len(plan.nodes))
+        tasks(task)
+
+    return watch
 
 
 def _machine(up: Mapping[str, object]) -> Mapping[str, object] | None:

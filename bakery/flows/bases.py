@@ -10,9 +10,12 @@ from bakery.model.progress import Note
 from bakery.model.project import BaseSpec
 from bakery.model.records import BaseRecord
 from bakery.planning import base_spec
+from bakery.ports import TaskWatch
 
 
-def ensure_base(kitchen: Kitchen, target: str, base: BaseSpec, *, refresh: bool = False) -> BaseRecord:
+def ensure_base(
+    kitchen: Kitchen, target: str, base: BaseSpec, *, refresh: bool = False, watch: TaskWatch | None = None
+) -> BaseRecord:
     """The record of ``base`` on ``target``; it is made if it is not there, or anyway with ``refresh``."""
     spec = base_spec(base)
     before = kitchen.catalog.bases().get((target, spec))
@@ -29,6 +32,7 @@ def ensure_base(kitchen: Kitchen, target: str, base: BaseSpec, *, refresh: bool 
                 "bakery_base": {"name": base.name, "source": {base.kind: dict(base.options)}},
                 "bakery_base_refresh": refresh or before is None,
             },
+            watch=watch,
         )
         record = _record(target, base, up["base"])
         kitchen.catalog.add_base(record)

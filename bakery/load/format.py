@@ -35,7 +35,8 @@ _DEBIAN = Record(
             ListOf(
                 Text("an archive component", "main", "^[a-z][a-z0-9/-]*$"), "archive components", "[main]", 1
             ),
-            "Archive components; main unless given.",
+            "Archive components.",
+            default=["main"],
         ),
         "packages": Field(
             ListOf(
@@ -47,11 +48,12 @@ _DEBIAN = Record(
             optional_value=True,
         ),
         "systemd": Field(
-            Boolean(), "Whether the base boots systemd, so that roles can manage services; true unless given."
+            Boolean(), "Whether the base boots systemd, so that roles can manage services.", default=True
         ),
         "variant": Field(
             Choice(("minbase", "apt", "essential", "required", "important", "standard", "buildd")),
-            "Which packages to begin with, as mmdebstrap(1) names them; minbase unless given.",
+            "Which packages to begin with, as mmdebstrap(1) names them.",
+            default="minbase",
         ),
         "mirror": Field(
             Text("an address", "http://mirror.example.com/debian"), "Mirror; mmdebstrap's own unless given."
@@ -191,7 +193,8 @@ _DEFAULTS = Record(
                 scalar=_PATH,
                 sequence=ListOf(_PATH, "paths", "[roles, ../shared/roles]", 1),
             ),
-            "Folders that hold roles, first found first; roles unless given.",
+            "Folders that hold roles, first found first.",
+            default=["roles"],
         ),
         "vars": Field(_VARS, "Variables of every role; the weakest.", optional_value=True),
         "freshness": Field(
@@ -204,9 +207,9 @@ _DEFAULTS = Record(
                 "timeouts: {idle: 30m, total: 2h}",
                 {
                     "idle": Field(
-                        _LONG, "Stops a role that shows no sign of life for so long; 30m unless given."
+                        _LONG, "Stops a role that shows no sign of life for so long.", default="30m"
                     ),
-                    "total": Field(_LONG, "Stops a role after so long; 2h unless given."),
+                    "total": Field(_LONG, "Stops a role after so long.", default="2h"),
                 },
             ),
             "When provisioning is stopped.",

@@ -95,6 +95,6 @@ IMAGE = Record(
             "Directories that hold data of their own.",
             optional_value=True,
         ),
-        "compression": Field(Choice(("gzip", "zstd")), "How layers are compressed; gzip unless given."),
+        "compression": Field(Choice(("gzip", "zstd")), "How layers are compressed.", default="gzip"),
     },
 )

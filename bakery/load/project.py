@@ -29,6 +29,10 @@ def find_project(start: Path) -> Path:
     """
     if start.is_file():
         return start
+    if not start.exists():
+        raise InputError(
+            "this does not exist", where=Place(shown_path(start)), hint="name a project file or its directory"
+        )
     here = Path(os.path.abspath(start))  # noqa: PTH100 - not resolved: links above count as they are written
     for folder in (here, *here.parents):
         if (folder / FILE_NAME).exists():
@@ -40,12 +44,8 @@ def find_project(start: Path) -> Path:
                 where=Place(shown_path(here / name)),
                 hint="rename it",
             )
-    if not start.exists():
-        raise InputError(
-            "this does not exist", where=Place(shown_path(start)), hint="name a project file or its directory"
-        )
     raise InputError(
-        f"there is no {FILE_NAME} in {shown_path(here)} or above",
+        f"there is no {FILE_NAME} in {here} or above",
         hint="go to a project, or make one with 'bakery init'",
     )
 

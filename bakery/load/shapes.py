@@ -125,18 +125,24 @@ class MapOf:
 
 @dataclass(frozen=True)
 class Field:
-    """A key of a Record. With ``optional_value`` it may stand there without a value, as if it were absent."""
+    """A key of a Record. With ``optional_value`` it may stand there without a value, as if it were absent.
+
+    ``default`` is what editors and the reference show; whoever resolves the key applies it.
+    """
 
     shape: Shape
     text: str
     required: bool = False
     optional_value: bool = False
+    default: Any = None
 
     def schema(self) -> dict[str, Any]:
         """The shape's schema with the description that editors show."""
         schema = self.shape.schema()
         if self.optional_value:
             schema = {"anyOf": [schema, {"type": "null"}]}
+        if self.default is not None:
+            schema["default"] = self.default
         return {"description": self.text, **schema}
 
 

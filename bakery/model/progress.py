@@ -17,6 +17,7 @@ class Stage(Enum):
     CAPTURE = "capture"
     VERIFY = "verify"
     DONE = "done"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)

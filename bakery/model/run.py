@@ -12,6 +12,8 @@ from bakery.model.project import RoleUse, Timeouts, VaultSpec
 
 # How the name of the play that applies a role begins; the role's name follows.
 PROVISION_PLAY = "Apply role "
+# The play that boots what was captured; the checks follow it.
+BOOT_PLAY = "Boot an image"
 
 
 @dataclass(frozen=True)

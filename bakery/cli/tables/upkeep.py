@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from bakery.cli.documents import BaseBody, BaseDocument, PrunedBody, PruneDocument, SweepDocument, SweptBody
@@ -15,8 +16,12 @@ from bakery.model.records import BaseRecord
 _STATES = {"made": "green", "missing": "yellow", "unused": "dim"}
 
 
-def sweep_document(swept: Sequence[Swept], *, dry_run: bool) -> SweepDocument:
-    return {"dry_run": dry_run, "targets": [_swept(one) for one in swept]}
+def sweep_document(swept: Sequence[Swept], runs: Sequence[Path], *, dry_run: bool) -> SweepDocument:
+    return {
+        "dry_run": dry_run,
+        "targets": [_swept(one) for one in swept],
+        "runs": [str(path) for path in runs],
+    }
 
 
 def sweep_text(document: SweepDocument, paint: Paint) -> str:
@@ -31,6 +36,7 @@ def sweep_text(document: SweepDocument, paint: Paint) -> str:
             ("journal entry", one["journal"]),
         )
         rows += [[one["target"], kind, thing] for kind, things in kinds for thing in things]
+    rows += [["any", "private files of a run", path] for path in document["runs"]]
     if not rows:
         return "Nothing to sweep: no bake left anything behind."
     said = "Would remove" if document["dry_run"] else "Removed"

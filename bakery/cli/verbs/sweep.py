@@ -18,6 +18,7 @@ def command(session: Session, *, dry_run: bool) -> None:
     What belongs to a bake that is still running is never touched.
     """
     from bakery.adapters.ansible.places import known_targets
+    from bakery.adapters.ansible.private_dir import sweep_private_dirs
     from bakery.adapters.owner import alive
     from bakery.cli import wiring
     from bakery.cli.tables.upkeep import sweep_document, sweep_text
@@ -25,5 +26,6 @@ def command(session: Session, *, dry_run: bool) -> None:
 
     with wiring.open_kitchen(session) as kitchen:
         swept = sweep(kitchen, known_targets(), alive, dry_run=dry_run)
-    document = sweep_document(swept, dry_run=dry_run)
+        runs = sweep_private_dirs(dry_run)
+    document = sweep_document(swept, runs, dry_run=dry_run)
     answer(session, document, lambda paint: sweep_text(document, paint))

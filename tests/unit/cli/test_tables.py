@@ -202,9 +202,9 @@ def test_sweep(golden: Golden) -> None:
         "containers": [],
         "directories": [],
     }
-    document = sweep_document([Swept("null", report, ("m1",))], dry_run=True)
+    document = sweep_document([Swept("null", report, ("m1",))], (), dry_run=True)
     golden("sweep", sweep_text(document, NARROW))
-    nothing = sweep_document([Swept("null", {}, ())], dry_run=False)
+    nothing = sweep_document([Swept("null", {}, ())], (), dry_run=False)
     assert sweep_text(nothing, NARROW).startswith("Nothing to sweep")
 
 
