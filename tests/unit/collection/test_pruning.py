@@ -84,8 +84,8 @@ def test_layers_under_a_machine_or_a_failed_bake_stay(store: LayerStore) -> None
 @pytest.mark.parametrize("kept_by", ["debian", "sha256:1", "key"])
 def test_a_kept_base_keeps_its_layers(store: LayerStore, kept_by: str) -> None:
     mine, old = layer(store, "mine"), layer(store, "old")
-    document(store, "bases/key.json", {"name": "debian", "digest": "sha256:1", "layers": [mine]})
-    document(store, "bases/old.json", {"name": "older", "digest": "sha256:2", "layers": [old]})
+    document(store, "bases/key.json", {"name": "debian", "digest": "sha256:1", "layers": [{"id": mine}]})
+    document(store, "bases/old.json", {"name": "older", "digest": "sha256:2", "layers": [{"id": old}]})
     garbage = find_garbage(store, Keep(NOTHING, NOTHING, frozenset({kept_by})))
     remove_garbage(store, garbage)
     assert store.ids() == [mine]

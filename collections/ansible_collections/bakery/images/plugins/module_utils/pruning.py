@@ -59,7 +59,7 @@ def find_garbage(store: LayerStore, keep: Keep) -> Garbage:
     for path, base in _documents(os.path.join(store.root, "bases"), ".json"):
         key = os.path.basename(path).removesuffix(".json")
         if {key, base.get("name"), base.get("digest")} & keep.bases:
-            kept_layers.update(base.get("layers", ()))
+            kept_layers.update(layer["id"] for layer in base.get("layers", ()))
         else:
             garbage.bases.append(path)
     for layer_id in store.ids():
