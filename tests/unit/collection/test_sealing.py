@@ -117,14 +117,6 @@ def test_directories_of_logs_stay_with_their_owner(bake: Bake) -> None:
     assert not log.exists()
 
 
-def test_log_of_an_unprivileged_user_is_emptied_and_stays(bake: Bake) -> None:
-    log = bake.write("var/log/app.log", "secret")
-    os.chown(log, 33, 33)
-    bake.seal()
-    assert log.read_bytes() == b""
-    assert log.stat().st_uid == 33
-
-
 def test_link_to_standard_output_stays_in_the_logs(bake: Bake) -> None:
     link = bake.upper / "var/log/nginx/access.log"
     link.parent.mkdir(parents=True)

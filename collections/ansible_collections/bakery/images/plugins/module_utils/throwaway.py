@@ -188,16 +188,14 @@ class Throwaways:
 
     def _await(self, journal: Journal, wanted: Wanted) -> Launched:
         """Wait until the machine can be used, and bring its package lists up to date."""
-        init, command = journal.details["init"], self.command(journal)
-        failed: list[str] = []
-        address = command.address()
-        if init == "systemd":
-            failed = wait_for_systemd(command, timeout_s=_BOOT_TIMEOUT_S)
-        elif init == "image" and not wait_for_process(journal.pid or 0, settle_s=wanted.settle_s):
+        init = journal.details["init"]
+        if init == "image" and not wait_for_process(journal.pid or 0, settle_s=wanted.settle_s):
             raise MachineFailure(self._exited(container_name(journal.id)))
+        command = self.command(journal)
+        failed = wait_for_systemd(command, timeout_s=_BOOT_TIMEOUT_S) if init == "systemd" else []
         if journal.details["apt"]:
             self.apt_cache(journal).refresh(command, max_age_s=wanted.apt_max_age_s)
-        return Launched(journal, address, tuple(failed))
+        return Launched(journal, command.address(), tuple(failed))
 
     def _exited(self, name: str) -> str:
         container = self.engine.inspect(name)
