@@ -12,7 +12,7 @@ from bakery.load.yaml_nodes import Node
 from bakery.load.yaml_text import parse_yaml
 
 META = ("meta/main.yml", "meta/main.yaml", "meta/main.json", "meta/main")
-_VERSION_KEY = re.compile(r"^\W*version\b", re.MULTILINE)
+_VERSION_KEY = re.compile(r"(?<!\w)version[\"']?\s*:")
 
 
 def find_role(name: str, roles_path: tuple[Path, ...]) -> Path | None:

@@ -22,8 +22,7 @@ def translate(error: yaml.YAMLError, text: str) -> tuple[int | None, str, str | 
         return line + 1, *_bad_start(here[error.problem_mark.column : error.problem_mark.column + 1])
     if "quoted scalar" in context and "end of stream" in problem:
         return started, "the quote that opens here is not closed", "close it"
-    in_brackets = context.startswith("while parsing a flow")
-    if in_brackets and ("expected ',' or" in problem or "node content" in problem):
+    if context.startswith("while parsing a flow") and "expected ',' or" in problem:
         return started, "the bracket that opens here is not closed", "close it, or put the text in quotes"
     return min(line + 1, len(lines)), *_general(problem)
 
@@ -35,6 +34,10 @@ def _bad_start(character: str) -> tuple[str, str]:
 
 
 _GENERAL = {
+    "expected node content": (
+        "a value is missing here, or a bracket opens or closes alone",
+        "complete it, or put the text in quotes",
+    ),
     "expected alphabetic or numeric": (
         "a value that begins with '*', '&' or '!' has a meaning of its own in YAML",
         "put it in quotes",

@@ -17,7 +17,7 @@ from bakery.load.yaml_scalars import CORE_TAGS, resolve
 from bakery.model.project import VaultText
 
 _MOST_NESTED = 60
-_MOST_REPEATED = 100_000
+_MOST_VALUES = 100_000
 _TAG_PREFIX = "tag:yaml.org,2002:"
 VAULT_TAGS = frozenset({"!vault", "!vault-encrypted"})
 
@@ -30,8 +30,8 @@ def parse_yaml(text: str, mistakes: Mistakes, *, unsafe: bool = False) -> Node |
     """The only document of ``text``, or None if it is empty or broken; what is wrong goes to ``mistakes``.
 
     Refused: duplicate keys, tabs as indentation, several documents, tags other than ``!vault`` (and Ansible's
-    ``!unsafe`` with ``unsafe``), keys that are not plain scalars, more than 60 levels, aliases that repeat
-    more than 100 000 values.
+    ``!unsafe`` with ``unsafe``), keys that are not plain scalars, more than 60 levels, more than 100 000 keys
+    and values, those that aliases repeat included.
     """
     builder = _Builder(mistakes, unsafe)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -67,7 +67,7 @@ class _Builder:
         self._open: list[_Open] = []
         self._anchors: dict[str, Node] = {}
         self._documents = 0
-        self._repeated = 0
+        self._values = 0
 
     def take(self, event: yaml.Event) -> None:
         """Take the next event of the text."""
@@ -110,6 +110,11 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         line, tag = _line(event), event.tag
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            self._give_up(
+                line, f"there are more than {_MOST_VALUES} values up to here", "is it the right file?"
+            )
         if tag in VAULT_TAGS:
             return Scalar(VaultText(_unindented(event.value)), event.value, line)
         if tag == "!unsafe" and self._unsafe:
@@ -136,8 +141,8 @@ class _Builder:
                 hint=f"put text that begins with '*' in quotes, or mark the value it repeats with &{name}",
             )
             return Scalar(None, "", line)
-        self._repeated += node.weight
-        if self._repeated > _MOST_REPEATED or len(self._open) + node.height > _MOST_NESTED:
+        self._values += node.weight
+        if self._values > _MOST_VALUES or len(self._open) + node.height > _MOST_NESTED:
             self._give_up(line, "the aliases of this file repeat too much", "write the values out")
         return node
 

@@ -70,6 +70,11 @@ TABLE: list[tuple[str, list[str]]] = [
         "role_sets:\n  x: {from: b}\n  a: {from: b}\n  b: {from: c}\n  c: {from: a}",
         ["7: role sets build on each other in a circle: b -> c -> a -> b; remove one 'from'"],
     ),
+    (
+        "role_sets:\n  s51: {base: deb, roles: [app]}\n"
+        + "".join(f"  s{n}: {{from: s{n + 1}}}\n" for n in range(51)),
+        ["6: role set 's0' builds on more than 50 others; build on fewer"],
+    ),
     # versions
     (
         "role_sets: {web: {base: deb, roles: [nginx@1.3.0]}}",
