@@ -30,7 +30,7 @@ class Use:
 
 def included_roles(content: bytes) -> tuple[Use, ...]:
     """The roles that a file of tasks includes or imports. A file that is no YAML may include every role."""
-    if not _INCLUDES.search(content):
+    if b"_role" not in content or not _INCLUDES.search(content):
         return ()
     node = parse_yaml(content.decode("utf-8", "replace"), Mistakes(""), unsafe=True)
     return tuple(_includes(node)) if node else (Use(None, 1),)
