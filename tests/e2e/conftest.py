@@ -73,7 +73,7 @@ class Kitchen:
         return self.run("bake", "--json", *words, code=code)
 
     def leftovers(self) -> dict[str, list[str]]:
-        """What a finished or swept bake may not leave: mounts and containers of this home, machine directories."""
+        """What a finished or swept bake may not leave: mounts and containers of this home, directories."""
         mounts = [
             line.split()[4]
             for line in Path("/proc/self/mountinfo").read_text().splitlines()
@@ -120,9 +120,7 @@ def bakery_command(bin_directory: Path) -> Path:
 
 
 @pytest.fixture
-def new_kitchen(
-    tmp_path: Path, repository: Path, home: Path, bakery_command: Path
-) -> Callable[[], Kitchen]:
+def new_kitchen(tmp_path: Path, repository: Path, home: Path, bakery_command: Path) -> Callable[[], Kitchen]:
     """A copy of the tiny project that a test may change; the home is the session's."""
 
     def make() -> Kitchen:
@@ -130,7 +128,9 @@ def new_kitchen(
         shutil.copytree(repository / "tests" / "fixtures" / "tiny", project)
         # A variable of its own keeps a test's layers apart from every other test's.
         text = (project / "bakery.yml").read_text()
-        (project / "bakery.yml").write_text(text + f"\ndefaults:\n  vars: {{paper_size: '{tmp_path.name}'}}\n")
+        (project / "bakery.yml").write_text(
+            text + f"\ndefaults:\n  vars: {{paper_size: '{tmp_path.name}'}}\n"
+        )
         defaults = project / "roles" / "paper" / "tasks" / "main.yml"
         defaults.write_text(defaults.read_text() + "\n# {{ paper_size }} is a variable of this role\n")
         return Kitchen(command=bakery_command, home=home, project=project)

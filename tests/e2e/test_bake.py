@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from tests.e2e.conftest import NOTHING, Kitchen
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
@@ -66,7 +67,9 @@ def test_baking_again_gives_the_same_digest(kitchen: Kitchen) -> None:
 
 def test_a_failing_task_is_named_and_can_be_looked_into(kitchen: Kitchen) -> None:
     text = (kitchen.project / "bakery.yml").read_text()
-    (kitchen.project / "bakery.yml").write_text(text.replace("ink_colour: blue", "ink_colour: blue, ink_fails: true"))
+    (kitchen.project / "bakery.yml").write_text(
+        text.replace("ink_colour: blue", "ink_colour: blue, ink_fails: true")
+    )
     outcome = kitchen.bake("note", code=3)
     error = outcome.result["error"]
     assert "role 'ink', task 'Spill': the ink ran out" in str(error)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import pytest
+
 from tests.e2e.conftest import NOTHING, Kitchen
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]

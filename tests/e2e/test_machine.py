@@ -261,3 +261,17 @@ def test_log_of_an_unprivileged_user_is_emptied_and_stays(tmp_path: Path) -> Non
     os.chown(log, 33, 33)
     seal(str(tmp_path), lowers=[], epoch=1)
     assert (log.read_bytes(), log.stat().st_uid) == (b"", 33)
+
+
+def test_base_made_again_has_the_same_digest(
+    root: str, base: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another day of another time zone, with another umask and language."""
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    monkeypatch.setenv("LC_ALL", "C")
+    before = os.umask(0o077)
+    try:
+        again = BaseStore(root).make(SYSTEMD)
+    finally:
+        os.umask(before)
+    assert again["digest"] == base["digest"]

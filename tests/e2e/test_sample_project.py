@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.e2e.conftest import NOTHING, Kitchen
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -62,7 +63,9 @@ def get(url: str) -> str:
 
 
 def test_every_role_set_is_baked_and_verified(baked: dict[str, Any], sample: Kitchen) -> None:
-    assert {name: one["status"] for name, one in baked.items()} == dict.fromkeys(("web", "api", "db"), "baked")
+    assert {name: one["status"] for name, one in baked.items()} == dict.fromkeys(
+        ("web", "api", "db"), "baked"
+    )
     assert all(one["checks"]["passed"] > 0 and one["checks"]["failed"] == 0 for one in baked.values())
     assert sample.leftovers() == NOTHING
 
@@ -155,7 +158,10 @@ def test_an_exported_archive_is_readable(
     archive = tmp_path / "web.tar"
     sample.run("export", "web", str(archive), "--format", name)
     done = subprocess.run(
-        ["skopeo", "inspect", "--config", f"{transport}:{archive}"], capture_output=True, text=True, check=True
+        ["skopeo", "inspect", "--config", f"{transport}:{archive}"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     diff_ids = json.loads(done.stdout)["rootfs"]["diff_ids"]
     assert diff_ids[-3:] == [layer["digest"] for layer in baked["web"]["layers"]]
@@ -164,7 +170,11 @@ def test_an_exported_archive_is_readable(
 def test_diff_tells_packages_and_files_by_role(baked: dict[str, Any], sample: Kitchen) -> None:
     text = sample.run("diff", "web", "api").stdout
     assert "app" in text
-    assert "/opt/app" in text or "/usr/local" in text or "app" in sample.run("diff", "web", "api", "--json").stdout
+    assert (
+        "/opt/app" in text
+        or "/usr/local" in text
+        or "app" in sample.run("diff", "web", "api", "--json").stdout
+    )
 
 
 def test_show_tells_layers_packages_and_config(baked: dict[str, Any], sample: Kitchen) -> None:
