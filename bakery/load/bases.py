@@ -45,7 +45,7 @@ def _oci(given: str | Mapping[str, Read], here: Surroundings) -> dict[str, Any]:
     )
     if reference is None:
         return {}
-    transport, _, path = reference.partition(":")
-    if transport == "docker":
+    if reference.startswith("docker://"):
         return {"reference": reference}
+    transport, _, path = reference.partition(":")
     return {"reference": f"{transport}:{here.path(path)}"}

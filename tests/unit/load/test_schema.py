@@ -20,7 +20,8 @@ from bakery.load.schema import json_schema
 from bakery.load.yaml_nodes import Entry, Mapping, Node, Scalar, Sequence
 from bakery.load.yaml_text import parse_yaml
 from bakery.model.project import VaultText
-from tests.unit.load.test_project_mistakes import BASES, HEAD, TABLE
+from tests.unit.load.test_project_mistakes import HEAD, TABLE
+from tests.unit.load.test_section_mistakes import BASES, SECTIONS
 
 VALIDATOR = jsonschema.Draft7Validator(json_schema())
 # What one file alone cannot tell: names that refer to something, and what lies on disk.
@@ -79,7 +80,7 @@ def test_every_key_is_described() -> None:
     assert undescribed(json_schema(), "") == []
 
 
-@pytest.mark.parametrize(("text", "sentences"), TABLE)
+@pytest.mark.parametrize(("text", "sentences"), [*TABLE, *SECTIONS])
 def test_schema_and_loader_agree_about_role_sets(text: str, sentences: list[str]) -> None:
     node = parse(HEAD + text)
     assert VALIDATOR.is_valid(instance(node)) == accepted(node)
