@@ -49,7 +49,6 @@ class Locks(Protocol):
         """
         ...
 
-
     def share(self, name: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
         """Hold ``name`` together with everybody else who shares it, and with nobody who holds it alone."""
         ...

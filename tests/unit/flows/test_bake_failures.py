@@ -64,7 +64,9 @@ def test_a_failed_layer_is_not_recorded(web: Workplace) -> None:
 
 
 def test_discard_runs_when_the_checkpoint_fails(web: Workplace) -> None:
-    web.ansible.failures["layer common"] = task_failure("bakery.images.target_null", "disk full", play="Freeze it")
+    web.ansible.failures["layer common"] = task_failure(
+        "bakery.images.target_null", "disk full", play="Freeze it"
+    )
     error = error_of(web.bake_one())
     assert isinstance(error, MachineError)
     assert error.exit_code is ExitCode.MACHINE_FAILED
