@@ -7,10 +7,10 @@ place=$(mktemp -d "$1/doctor.XXXXXX")
 trap 'rm -rf "$place"' EXIT
 mkdir "$place/lower" "$place/upper" "$place/work" "$place/merged" "$place/lower/folder"
 touch "$place/lower/file" "$place/lower/folder/file"
-unshare --mount --propagation private sh -eu -c '
-  mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$1/merged"
-  rm -r "$1/merged/file" "$1/merged/folder"
-  mkdir "$1/merged/folder"
-' overlay "$place"
+unshare --mount --propagation private sh -eu -s "$place" <<'END'
+mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$1/merged"
+rm -r "$1/merged/file" "$1/merged/folder"
+mkdir "$1/merged/folder"
+END
 test -c "$place/upper/file" || { echo "deleting a file left no whiteout" >&2; exit 1; }
 echo "work in $1"
