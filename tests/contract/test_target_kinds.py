@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +283,16 @@ def test_prune_keeps_what_it_is_told_to(
     assert sorted(pruned["layers"]) == sorted(predicted["layers"])
     assert not set(kept) & set(pruned["layers"])
     assert all(Path(path).exists() for path in image["artifact"]["paths"])
+
+
+def test_the_null_target_launches_nothing_by_accident(
+    new_pipeline: Callable[[str], Pipeline], tmp_path: Path
+) -> None:
+    """Its roles run on this host: one with absolute paths would change it."""
+    pipeline = new_pipeline("null")
+    base = pipeline.run("base.yml", bakery_base={"name": "b", "source": SOURCES["null"]})["base"]
+    environment = {name: value for name, value in pipeline.environment.items() if "NULL" not in name}
+    with pytest.raises(PlaybookFailed, match="BAKERY_NULL_TARGET=1"):
+        bake_layer(replace(pipeline, environment=environment), base, tmp_path, f"touch {tmp_path}/harm")
+    assert not (tmp_path / "harm").exists()
+    assert pipeline.machines() == []

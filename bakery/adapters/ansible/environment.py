@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bakery.adapters.ansible.places import Places, collection_paths
+from bakery.adapters.ansible.places import Places, collection_paths, permits
 from bakery.adapters.ansible.private_dir import PrivateDir
 from bakery.adapters.ansible.processes import RUN_MARKER
 from bakery.model.run import Run
@@ -51,7 +51,7 @@ def run_environment(run: Run, private: PrivateDir, places: Places) -> dict[str, 
     make two bakes differ. Configuration that a role set needs belongs in ``bakery.yml``.
     """
     return {
-        **_passed(os.environ),
+        **_passed(os.environ, permits(places)),
         "LANG": "C.UTF-8",
         "TERM": "dumb",
         RUN_MARKER: private.run_id,
@@ -60,11 +60,11 @@ def run_environment(run: Run, private: PrivateDir, places: Places) -> dict[str, 
     }
 
 
-def _passed(environment: Mapping[str, str]) -> dict[str, str]:
+def _passed(environment: Mapping[str, str], more: frozenset[str]) -> dict[str, str]:
     passed = {
         name: value
         for name, value in environment.items()
-        if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+        if name in _PASSED | more or name.startswith(_PASSED_PREFIXES)
     }
     passed.setdefault("PATH", _DEFAULT_PATH)
     passed.setdefault("HOME", str(Path("~").expanduser()))

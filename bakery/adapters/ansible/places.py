@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from bakery.errors import MachineError
 
 _TARGET_PREFIX = "target_"
 _COLLECTION = Path("ansible_collections", "bakery", "images")
+# A kind with this file isolates nothing. The file names the environment variable that must be "1" to use it.
+_FOR_TESTS = Path("files", "for-tests-only")
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,32 @@ def find_places(package: Path | None = None) -> Places:
 
 
 def known_targets(places: Places | None = None) -> tuple[str, ...]:
-    """The target kinds of the collection, sorted: a kind is a role ``target_<kind>``."""
-    roles = (places or find_places()).collection / "roles"
+    """The target kinds of the collection, sorted: a kind is a role ``target_<kind>``.
+
+    A kind for tests only is left out unless the environment variable that it names is 1.
+    """
     return tuple(
-        sorted(
-            role.name.removeprefix(_TARGET_PREFIX)
-            for role in roles.glob(_TARGET_PREFIX + "*")
-            if role.is_dir()
-        )
+        role.name.removeprefix(_TARGET_PREFIX)
+        for role in _target_roles(places or find_places())
+        if (variable := _permit(role)) is None or os.environ.get(variable) == "1"
     )
+
+
+def permits(places: Places) -> frozenset[str]:
+    """The environment variables that let kinds for tests only be used."""
+    return frozenset(variable for role in _target_roles(places) if (variable := _permit(role)))
+
+
+def _target_roles(places: Places) -> tuple[Path, ...]:
+    found = (places.collection / "roles").glob(_TARGET_PREFIX + "*")
+    return tuple(sorted(role for role in found if role.is_dir()))
+
+
+def _permit(role: Path) -> str | None:
+    try:
+        return (role / _FOR_TESTS).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
 
 
 def collection_paths(project_root: Path, places: Places | None = None) -> tuple[Path, ...]:

@@ -203,6 +203,28 @@ def test_an_installed_package_carries_its_playbooks(tmp_path: Path) -> None:
     assert known_targets(places) == ("container", "null")
 
 
+def test_a_kind_for_tests_only_needs_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "bakery"
+    roles = package / "_ansible/collections/ansible_collections/bakery/images/roles"
+    (roles / "target_container").mkdir(parents=True)
+    (roles / "target_bare" / "files").mkdir(parents=True)
+    (roles / "target_bare" / "files" / "for-tests-only").write_text("BAKERY_BARE\n")
+    places = find_places(package)
+    monkeypatch.delenv("BAKERY_BARE", raising=False)
+    assert known_targets(places) == ("container",)
+    monkeypatch.setenv("BAKERY_BARE", "0")
+    assert known_targets(places) == ("container",)
+    monkeypatch.setenv("BAKERY_BARE", "1")
+    assert known_targets(places) == ("bare", "container")
+    with private_dir() as private:
+        assert run_environment(Run("x.yml", {}, tmp_path), private, places)["BAKERY_BARE"] == "1"
+
+
+def test_a_project_cannot_name_the_kind_that_isolates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BAKERY_NULL_TARGET", raising=False)
+    assert known_targets() == ("container",)
+
+
 def test_a_package_without_its_collection_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="install bakery again"):
         find_places(tmp_path / "bakery")

@@ -12,7 +12,9 @@ author: the bakery contributors (!UNKNOWN)
 version_added: 0.1.0
 short_description: Make or remove a scratch directory that plays a machine
 description:
-  - The machine of the null target, for trying a pipeline without containers and without root.
+  - The machine of the null target, for tests of a pipeline without containers and without root.
+  - B(Nothing isolates it.) Tasks run on this host, and one that writes C(/etc/motd) writes the host's. So a
+    machine is refused unless the environment variable C(BAKERY_NULL_TARGET) is C(1).
 extends_documentation_fragment:
   - bakery.images.machine_owner
   - bakery.images.machine_owner.owner
@@ -99,6 +101,9 @@ from ansible_collections.bakery.images.plugins.module_utils.scratch import (
 from ansible_collections.bakery.images.plugins.module_utils.scratch_images import ScratchImages
 from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS
 
+# Also in the role's files/for-tests-only, for whoever offers target kinds to users.
+PERMIT = "BAKERY_NULL_TARGET"
+
 
 def main() -> None:
     """Entry point of the module."""
@@ -130,8 +135,18 @@ def main() -> None:
     module.exit_json(**result)
 
 
+def refuse_unless_permitted() -> None:
+    """MachineFailure unless the user said that roles may change this host."""
+    if os.environ.get(PERMIT) != "1":
+        raise MachineFailure(
+            "the null target is for tests only: its roles run on this host, and one that writes /etc/motd "
+            f"writes this host's; if no role names an absolute path, set {PERMIT}=1"
+        )
+
+
 def ensure_started(root: str, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Make the machine unless it exists."""
+    refuse_unless_permitted()
     scratch = Scratch(root)
     journal = scratch.machines.find(params["id"])
     if journal is not None:
