@@ -144,6 +144,7 @@ from ansible_collections.bakery.images.plugins.module_utils.base_store import Ba
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import DebianSpec
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
+from ansible_collections.bakery.images.plugins.module_utils.privilege import require_root
 
 
 def main() -> None:
@@ -179,6 +180,7 @@ def main() -> None:
 
 def ensure_base(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Find the base or make it."""
+    require_root("making a base")
     request = BaseRequest(
         name=params["name"],
         debian=DebianSpec.from_wire(params["debian"]) if params["debian"] else None,

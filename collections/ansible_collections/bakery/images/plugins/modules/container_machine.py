@@ -151,6 +151,7 @@ from ansible_collections.bakery.images.plugins.module_utils.failure import Machi
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
+from ansible_collections.bakery.images.plugins.module_utils.privilege import require_root
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways, Wanted
 from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS
 
@@ -188,6 +189,7 @@ def main() -> None:
 
 def ensure_started(throwaways: Throwaways, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Launch the machine unless it runs already."""
+    require_root("starting a machine")
     directory = throwaways.machines.path(params["id"])
     journal = throwaways.machines.find(params["id"])
     if journal is not None:
