@@ -36,17 +36,15 @@ def load_secret(home: Path) -> bytes:
 
 def _make(path: Path) -> bytes:
     ensure_home(path.parent)
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # A file without a name until it is complete: a process that is killed here leaves nothing behind.
+        descriptor = os.open(path.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:  # noqa: PTH123  # a Path cannot take a descriptor
             file.write(secrets.token_bytes(_LENGTH))
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):  # somebody else was first
-            path.hardlink_to(partial)
+            with contextlib.suppress(FileExistsError):  # somebody else was first
+                os.link(f"/proc/self/fd/{file.fileno()}", path, follow_symlinks=True)
         return path.read_bytes()
     except OSError as error:
         raise MachineError(f"cannot create {path}: {(error.strerror or '').lower()}") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,10 @@ def test_an_interrupted_bake_cleans_up_and_says_so(kitchen: Kitchen, number: sig
 
 def test_a_killed_bake_is_swept_wherever_it_was(kitchen: Kitchen) -> None:
     """Kill after the first progress line, after the second, … until a bake gets through."""
+    kitchen.bake("letter")  # makes the base
+    (kitchen.project / "roles" / "paper" / "files" / "sheet.txt").write_text("another sheet\n")
+    check = kitchen.project / "roles" / "paper" / "checks" / "test_paper.py"
+    check.write_text(check.read_text().replace("a sheet of paper", "another sheet"))
     kills = 0
     while True:
         process = start_talkative(kitchen)
@@ -49,8 +55,20 @@ def test_a_killed_bake_is_swept_wherever_it_was(kitchen: Kitchen) -> None:
         process.communicate()
         kitchen.run("sweep", "--json")
         assert kitchen.leftovers() == NOTHING, f"after {seen[-1]!r}"
-        assert kitchen.query("pragma integrity_check") == [("ok",)]
+        assert kitchen.query("pragma integrity_check") == [("ok",)], f"after {seen[-1]!r}"
         kills += 1
     assert process.returncode == 0
     assert kills > 10
     assert kitchen.bake("note").result["status"] == "unchanged"
+
+
+def test_a_bake_killed_while_it_makes_the_base_is_swept(kitchen: Kitchen, tmp_path: Path) -> None:
+    fresh = replace(kitchen, home=tmp_path / "home")
+    process = start_talkative(fresh)
+    while process.poll() is None and not list(fresh.home.glob("container/machines/*/machine.json")):
+        pass
+    assert process.poll() is None, "the bake ended before its base was begun"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    fresh.run("sweep", "--json")
+    assert fresh.leftovers() == NOTHING

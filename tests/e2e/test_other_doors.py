@@ -45,10 +45,14 @@ def collections(tmp_path_factory: pytest.TempPathFactory, repository: Path, bin_
     folder = tmp_path_factory.mktemp("collections")
     galaxy = bin_directory / "ansible-galaxy"
     source = repository / "collections" / "ansible_collections" / "bakery" / "images"
-    subprocess.run([galaxy, "collection", "build", source, "--output-path", folder], check=True)
+    # Neither the checkout's ansible.cfg nor a user's own: what is built must stand alone.
+    (folder / "ansible.cfg").touch()
+    environment = os.environ | {"ANSIBLE_CONFIG": str(folder / "ansible.cfg")}
+    words = ["build", source, "--output-path", folder]
+    subprocess.run([galaxy, "collection", *words], check=True, cwd=folder, env=environment)
     (tarball,) = folder.glob("bakery-images-*.tar.gz")
     words = ["install", tarball, "--offline", "--collections-path", folder]
-    subprocess.run([galaxy, "collection", *words], check=True)
+    subprocess.run([galaxy, "collection", *words], check=True, cwd=folder, env=environment)
     return folder
 
 
