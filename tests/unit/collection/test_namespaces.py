@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,10 @@ def test_command_line_that_makes_no_sense_is_a_sentence(words: list[str]) -> Non
 def test_it_runs_alone_on_the_standard_library() -> None:
     code = "import sys, runpy; runpy.run_path(sys.argv[1], run_name='x')"
     subprocess.run([sys.executable, "-I", "-S", "-c", code, FILE], check=True)
+
+
+def test_limits_of_a_process_are_those_the_kernel_tells() -> None:
+    limits = dict(namespaces._read_limits(os.getpid()))
+    assert limits == {
+        number: resource.getrlimit(number) for number in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)
+    }

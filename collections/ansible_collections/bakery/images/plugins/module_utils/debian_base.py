@@ -43,6 +43,7 @@ class DebianSpec:
     systemd: bool = True
     mirror: str | None = None
     variant: str = "minbase"
+    keyring: str | None = None
 
     @classmethod
     def from_wire(cls, source: dict[str, Any]) -> DebianSpec:
@@ -67,6 +68,7 @@ class DebianSpec:
             f"--include={','.join(dict.fromkeys(wanted))}",
             '--aptopt=Acquire::Retries "3"',
             "--dpkgopt=force-unsafe-io",
+            *([f"--keyring={self.keyring}"] if self.keyring else ()),
             self.suite,
             tree,
         ]
@@ -79,7 +81,9 @@ def make_tree(spec: DebianSpec, tree: str) -> None:
         raise MachineFailure(f"'{spec.suite}' is not the name of a suite, such as 'bookworm'")
     if shutil.which("mmdebstrap") is None:
         raise MachineFailure("mmdebstrap is not installed; install the package 'mmdebstrap'")
-    if spec.suite in _ubuntu_suites() and not os.path.exists(_UBUNTU_KEYRING):
+    if spec.keyring and not os.path.exists(spec.keyring):
+        raise MachineFailure(f"the keyring {spec.keyring} does not exist")
+    if not spec.keyring and spec.suite in _ubuntu_suites() and not os.path.exists(_UBUNTU_KEYRING):
         raise MachineFailure(
             f"the packages of Ubuntu '{spec.suite}' cannot be verified here: {_UBUNTU_KEYRING} is missing; "
             "install the package 'ubuntu-keyring'"

@@ -31,7 +31,8 @@ CLEAN_ENVIRONMENT = {
 }
 # The mount namespace comes last: the others are looked up in our own /proc.
 _KINDS = ("cgroup", "ipc", "uts", "net", "pid", "mnt")
-_LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)
+# As /proc/PID/limits calls them (proc(5)).
+_LIMITS = {b"Max open files": resource.RLIMIT_NOFILE, b"Max processes": resource.RLIMIT_NPROC}
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
@@ -93,7 +94,7 @@ class Namespaces:
             else:
                 self._descriptors.append((kind, descriptor))
             os.close(own)
-        self._limits = [(limit, resource.prlimit(self.pid, limit)) for limit in _LIMITS]
+        self._limits = _read_limits(self.pid)
         status = _read_status(self.pid)
         self._bounding = int(status["CapBnd"], 16)
         self._no_new_privileges = status.get("NoNewPrivs") == "1"
@@ -209,6 +210,23 @@ def _write_all(descriptor: int, content: bytes) -> None:
 def _read_status(pid: int) -> dict[str, str]:
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as source:
         return {name: value.strip() for name, _colon, value in (line.partition(":") for line in source)}
+
+
+def _read_limits(pid: int) -> list[tuple[int, tuple[int, int]]]:
+    """Limits of a process, soft and hard. Not with prlimit(2): for a process of another user, such as that of
+    an image with a user of its own, it wants CAP_SYS_RESOURCE, which root lacks where it is confined itself.
+    """
+    limits = []
+    with open(f"/proc/{pid}/limits", "rb") as source:
+        for line in source:
+            number = _LIMITS.get(line[:26].strip())
+            if number is not None:
+                soft, hard = (
+                    resource.RLIM_INFINITY if word == b"unlimited" else int(word)
+                    for word in line[26:].split()[:2]
+                )
+                limits.append((number, (soft, hard)))
+    return limits
 
 
 def _start_time(pid: int) -> int:

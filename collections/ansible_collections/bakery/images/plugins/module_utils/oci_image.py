@@ -32,6 +32,7 @@ from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
     checked_name,
 )
 from ansible_collections.bakery.images.plugins.module_utils.packing import blobs_of, pack, pack_trees
+from ansible_collections.bakery.images.plugins.module_utils.podman import needed_ulimit_options
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
     is_whiteout,
     lstat_beneath,
@@ -136,7 +137,7 @@ def compose(store: LayerStore, request: ImageRequest) -> tuple[dict[str, Any], b
 
 def run_command(reference: str, config: dict[str, Any]) -> str:
     """A command that runs the image ``reference`` with each of its ports published."""
-    words = ["podman", "run", "--rm"]
+    words = ["podman", "run", "--rm", *needed_ulimit_options()]
     if config.get("Cmd") == [INIT] and not config.get("Entrypoint"):
         words += ["--systemd=always"]
     for port in sorted(config.get("ExposedPorts", {})):

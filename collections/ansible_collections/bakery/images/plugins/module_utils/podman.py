@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
 LABEL = "io.bakery"
+_CAP_SYS_RESOURCE = 24  # linux/capability.h
 _TIMEOUT_S = 120
 # More open files than any role needs; the kernel's maximum would make daemons that close every possible
 # descriptor crawl. Engines refuse to raise a limit above the hard one, so both are cut to that.
@@ -143,6 +144,17 @@ def ulimit_options() -> list[str]:
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         options.append(f"--ulimit={name}={value}:{value}")
     return options
+
+
+def needed_ulimit_options() -> list[str]:
+    """The limits that a user's own command line needs here: none, unless this root may not raise its own.
+
+    Engines raise the limits of a container by default, which takes CAP_SYS_RESOURCE (capabilities(7)); a
+    root that is confined itself may lack it.
+    """
+    with open("/proc/self/status", encoding="ascii", errors="replace") as source:
+        effective = next((line.split()[1] for line in source if line.startswith("CapEff:")), "0")
+    return [] if int(effective, 16) >> _CAP_SYS_RESOURCE & 1 or os.geteuid() else ulimit_options()
 
 
 def label_options(labels: dict[str, Any]) -> list[str]:

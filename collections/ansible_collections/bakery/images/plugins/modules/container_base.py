@@ -63,6 +63,9 @@ options:
       mirror:
         description: Mirror to use instead of the one that C(mmdebstrap) knows for the suite.
         type: str
+      keyring:
+        description: Keyring of the archive, instead of the one that C(mmdebstrap) knows for the suite.
+        type: path
       variant:
         description: Variant of C(mmdebstrap).
         type: str
@@ -161,6 +164,7 @@ def main() -> None:
                     "packages": {"type": "list", "elements": "str", "default": []},
                     "systemd": {"type": "bool", "default": True},
                     "mirror": {"type": "str"},
+                    "keyring": {"type": "path"},
                     "variant": {"type": "str", "default": "minbase"},
                 },
             },

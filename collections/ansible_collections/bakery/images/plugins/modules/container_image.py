@@ -206,6 +206,10 @@ artifact:
     config:
       description: Configuration object of the image in OCI's words.
       type: dict
+location:
+  description: Where the image is, by the last of its names, C(oci:LAYOUT:NAME), as skopeo and podman take it.
+  returned: when O(state=tagged)
+  type: str
 names:
   description: The names that mean the image, or were taken away.
   returned: when O(state=tagged) or O(state=absent)
@@ -320,7 +324,8 @@ def ensure_tagged(store: LayerStore, params: dict[str, Any], *, apply: bool) -> 
     changed = any(known.get(name) != digest for name in names)
     if apply and changed:
         layout.tag(digest, names)
-    return {"changed": changed, "names": names}
+    location = f"oci:{layout.path}:{names[-1]}" if names else None
+    return {"changed": changed, "names": names, "location": location}
 
 
 def ensure_absent(store: LayerStore, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
