@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from bakery.errors import BakeryError, MachineError
@@ -14,6 +15,7 @@ from bakery.flows.bases import ensure_base
 from bakery.flows.images import ImageJob, UnverifiedImage, make_image, record_image
 from bakery.flows.kitchen import Kitchen, LayerCorrupt
 from bakery.flows.layers import LayerOutcome, OnFailure
+from bakery.flows.repair import forget_layer
 from bakery.flows.trie import Ground, Obtained, Trie, watch_tasks
 from bakery.model.plan import Plan, SetPlan
 from bakery.model.progress import LayerReady, Note, SetStage, Stage
@@ -158,10 +160,9 @@ class _Oven:
         return next(one for one in replanned.sets if (one.role_set.name, one.target) == same)
 
     def _forget(self, plan: SetPlan, layer_id: str) -> None:
+        forget_layer(self._kitchen, plan.target, layer_id)
         if plan.base_record and layer_id in plan.base_record.layer_ids:
-            self._kitchen.catalog.forget_bases(plan.target, (plan.base_record.digest,))
             ensure_base(self._kitchen, plan.target, plan.base, refresh=True)
-        self._kitchen.catalog.forget_layers(plan.target, (layer_id,))
 
     def _bake_locked(self, tray: _Tray, trie: Trie) -> BakeResult:
         plan, kitchen = tray.plan, self._kitchen
@@ -259,8 +260,17 @@ def _find_recorded(kitchen: Kitchen, plan: SetPlan) -> ImageRecord | None:
 
 
 def artifact_exists(record: ImageRecord) -> bool:
-    """Whether every file that the target named as evidence of the artifact is still there."""
-    return all(Path(path).exists() for path in record.artifact.get("paths", ()))
+    """Whether every file that the target named as evidence of the artifact is there, as large as it was."""
+    artifact = record.artifact
+    pairs = zip_longest(artifact.get("paths", ()), artifact.get("sizes", ()))
+    return all(_is_there(Path(path), size) for path, size in pairs)
+
+
+def _is_there(path: Path, size: int | None) -> bool:
+    try:
+        return path.stat().st_size == size or size is None
+    except OSError:
+        return False
 
 
 def _layer_result(outcome: LayerOutcome) -> LayerResult:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bakery.errors import InputError
 from bakery.flows.kitchen import Kitchen
+from bakery.flows.repair import forgetting_what_is_corrupt
 from bakery.model.records import ImageRecord, LayerRecord
 
 
@@ -33,18 +34,18 @@ def compare_images(kitchen: Kitchen, ours: ImageRecord, theirs: ImageRecord) -> 
             f"'{ours.role_set}' is on target '{ours.target}' and '{theirs.role_set}' on '{theirs.target}'",
             hint="compare images of one target",
         )
-    up = kitchen.run(
-        "inspect.yml",
-        ours.target,
-        {"bakery_layers": _chain(kitchen, ours), "bakery_other_layers": _chain(kitchen, theirs)},
-    )
+    chains = {"bakery_layers": _chain(kitchen, ours), "bakery_other_layers": _chain(kitchen, theirs)}
+    digests = (str(ours.artifact["digest"]), str(theirs.artifact["digest"]))
+    with forgetting_what_is_corrupt(kitchen, ours.target, *digests):
+        up = kitchen.run("inspect.yml", ours.target, chains)
     report: Mapping[str, Any] = up["report"]
     return report
 
 
 def list_packages(kitchen: Kitchen, image: ImageRecord) -> Mapping[str, Any]:
     """The target's report on one image: its packages, and which role brought each."""
-    up = kitchen.run("inspect.yml", image.target, {"bakery_layers": _chain(kitchen, image)})
+    with forgetting_what_is_corrupt(kitchen, image.target, str(image.artifact["digest"])):
+        up = kitchen.run("inspect.yml", image.target, {"bakery_layers": _chain(kitchen, image)})
     report: Mapping[str, Any] = up["report"]
     return report
 

@@ -9,6 +9,7 @@ from typing import Any
 from bakery.errors import InputError
 from bakery.flows.images import SHORT, checks_of
 from bakery.flows.kitchen import Kitchen, minded_machine
+from bakery.flows.repair import forgetting_what_is_corrupt
 from bakery.model.records import Attempt, CheckReport, ImageRecord
 
 # Fewer digits of a digest are more likely a mistyped name.
@@ -94,32 +95,41 @@ def _by_digest(images: list[ImageRecord], text: str) -> list[ImageRecord]:
 
 def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]], int]) -> int:
     """Start a machine, hand it to ``use``, and discard it afterwards; returns what ``use`` returned."""
+    artifacts = (str(inside.artifact["digest"]),) if inside.artifact else ()
     with minded_machine(kitchen, inside.target, purpose="shell", role_set=inside.name) as machine:
-        up = kitchen.run(
-            "shell.yml",
-            inside.target,
-            {
-                "bakery_machine_id": machine.id,
-                "bakery_artifact": dict(inside.artifact) if inside.artifact else {},
-                "bakery_parents": list(inside.layers),
-                "bakery_kept": inside.kept or "",
-                "bakery_epoch": inside.epoch,
-                "bakery_apt_scope": inside.base_digest,
-            },
-        )
+        with forgetting_what_is_corrupt(kitchen, inside.target, *artifacts):
+            up = kitchen.run(
+                "shell.yml",
+                inside.target,
+                {
+                    "bakery_machine_id": machine.id,
+                    "bakery_artifact": dict(inside.artifact) if inside.artifact else {},
+                    "bakery_parents": list(inside.layers),
+                    "bakery_kept": inside.kept or "",
+                    "bakery_epoch": inside.epoch,
+                    "bakery_apt_scope": inside.base_digest,
+                },
+            )
         return use(up["machine"])
 
 
 def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) -> CheckReport:
-    """Boot a recorded image and run ``checks`` (paths) on it; the record stays as it is."""
+    """Read a recorded image whole, boot it and run ``checks`` (paths) on it; the record stays as it is.
+
+    An image that is not what it was is forgotten, with the layer that is not, and MachineError is raised.
+    """
     report = kitchen.home / "reports" / f"{image.role_set}-{image.target}-{image.fingerprint[:12]}-again.json"
-    with minded_machine(kitchen, image.target, purpose="verify", role_set=image.role_set) as machine:
+    with (
+        forgetting_what_is_corrupt(kitchen, image.target, str(image.artifact["digest"])),
+        minded_machine(kitchen, image.target, purpose="verify", role_set=image.role_set) as machine,
+    ):
         up = kitchen.run(
             "verify.yml",
             image.target,
             {
                 "bakery_machine_id": machine.id,
                 "bakery_artifact": dict(image.artifact),
+                "bakery_read_all": True,
                 "bakery_checks": list(checks),
                 "bakery_report": str(report),
                 "bakery_verify_fails": False,

@@ -24,7 +24,7 @@ from bakery.errors import ExitCode
 @click.option("--target", metavar="KIND", help="Of this target, where there are several.")
 @click.pass_obj
 def command(session: Session, *, name: str, target: str | None) -> int:
-    """Boot an image and run its checks again, as they are in the project now.
+    """Read an image whole, boot it and run its checks again, as they are in the project now.
 
     The record of the image stays as it is.
     """

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
+    LayerCorrupt,
+    LayerStore,
+    StoreError,
+)
 
 
 @pytest.fixture
@@ -39,6 +43,35 @@ def test_lowerdirs_are_short_and_highest_first(store: LayerStore) -> None:
     contents = [(Path(store.root) / path / "name").read_text() for path in paths]
     assert contents == ["high", "low"]
     assert all(len(path) <= 8 for path in paths)
+
+
+def test_a_layer_that_occurs_twice_is_mounted_once_and_on_top(store: LayerStore) -> None:
+    """The kernel refuses a directory twice in one overlay."""
+    same, other = (store.commit(upper(store, name=name), {}) for name in ("same", "other"))
+    paths = store.lowerdirs([same, other, same])
+    assert [(Path(store.root) / path / "name").read_text() for path in paths] == ["same", "other"]
+
+
+def test_a_spoilt_layer_is_used_by_nobody(store: LayerStore) -> None:
+    layer_id = store.commit(upper(store), {})
+    error = store.spoil(layer_id, "its tree has another digest")
+    assert error.layer_id == layer_id
+    assert not store.exists(layer_id)
+    for use in (store.record, lambda one: store.lowerdirs([one])):
+        with pytest.raises(LayerCorrupt, match="is corrupt: its tree has another digest; bake it again"):
+            use(layer_id)
+    store.remove(layer_id)
+
+
+def test_a_layer_without_its_tree_or_record_is_no_layer(store: LayerStore) -> None:
+    treeless, recordless = (store.commit(upper(store), {}) for _ in range(2))
+    Path(store.tree(treeless)).rmdir()
+    (Path(store.path(recordless)) / "layer.json").unlink()
+    for layer_id in (treeless, recordless):
+        assert not store.exists(layer_id)
+        with pytest.raises(LayerCorrupt, match="bake it again") as caught:
+            store.lowerdirs([layer_id])
+        assert caught.value.layer_id == layer_id
 
 
 def test_equal_prefixes_get_longer_links(store: LayerStore) -> None:

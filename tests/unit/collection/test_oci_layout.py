@@ -85,8 +85,28 @@ def test_taggers_at_once_lose_nothing(layout: OciLayout) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"manifests": 1}', "\x00"])
-def test_a_broken_index_is_a_sentence(layout: OciLayout, content: str) -> None:
+def test_a_broken_index_is_mended_from_its_copy(layout: OciLayout, content: str) -> None:
+    digest = image(layout, "a")["digest"]
+    layout.tag(digest, ["web:latest"])
+    whole = Path(layout.index).read_bytes()
+    Path(layout.index).write_text(content)
+    assert layout.image("web:latest").digest == digest
+    assert Path(layout.index).read_bytes() == whole
+
+
+def test_a_missing_index_is_mended_from_its_copy(layout: OciLayout) -> None:
+    digest = image(layout, "a")["digest"]
+    layout.tag(digest, ["web:latest"])
+    Path(layout.index).unlink()
+    assert layout.names() == {"web:latest": digest}
+    layout.ensure()
+    assert Path(layout.index).exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"manifests": 1}', "\x00"])
+def test_a_broken_index_with_a_broken_copy_is_a_sentence(layout: OciLayout, content: str) -> None:
     Path(layout.path, "index.json").write_text(content)
+    Path(layout.path, "index.json.copy").write_text(content)
     with pytest.raises(StoreError, match=r"index\.json"):
         layout.descriptors()
 
@@ -94,7 +114,7 @@ def test_a_broken_index_is_a_sentence(layout: OciLayout, content: str) -> None:
 def test_a_corrupt_manifest_is_a_sentence(layout: OciLayout) -> None:
     descriptor = image(layout, "a")
     Path(layout.blobs.path(descriptor["digest"])).write_text(json.dumps({"config": {}, "layers": []}))
-    with pytest.raises(StoreError, match="is corrupt"):
+    with pytest.raises(StoreError, match="was corrupt and is removed"):
         layout.image(descriptor["digest"])
 
 

@@ -70,9 +70,9 @@ class BaseStore:
         try:
             with open(self._path(request), "rb") as source:
                 base = json.load(source)
-        except (FileNotFoundError, ValueError):
-            return None
-        complete = all(self.store.exists(layer["id"]) for layer in base["layers"])
+            complete = all(self.store.exists(layer["id"]) for layer in base["layers"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None  # never made, or damaged: made again
         return {**base, "name": request.name} if complete else None
 
     @contextmanager
@@ -130,7 +130,12 @@ class BaseStore:
         created_by = f"bakery base debian {spec.suite}"
         record = {"role": None, "version": None, "created_by": created_by, "parents": [], "epoch": epoch}
         layer_id = self.store.commit(tree, record)
-        digest = pack(self.store, layer_id, epoch=epoch)["digest"]
+        try:
+            digest = pack(self.store, layer_id, epoch=epoch)["digest"]
+        except BaseException:
+            with suppress(StoreError):  # the first error is the one to tell
+                self.store.remove(layer_id)
+            raise
         for other in self.store.ids():
             if other != layer_id and self._digest(other) == digest:
                 self.store.remove(layer_id)

@@ -56,7 +56,8 @@ class BlobStore:
         if len(content) > limit:
             raise StoreError(f"blob {digest} is larger than {limit} bytes; it is not a manifest or config")
         if sha256(content) != digest:
-            raise StoreError(f"blob {digest} is corrupt: its content has another digest")
+            self.remove(digest)
+            raise StoreError(f"blob {digest} was corrupt and is removed; bake the image again")
         return content
 
     def read_json(self, digest: str) -> dict[str, Any]:
@@ -78,6 +79,15 @@ class BlobStore:
             return False
         except OSError as error:
             raise StoreError(f"blob {digest} cannot be read: {error.strerror}") from error
+
+    def check(self, digest: str, *, of: str) -> None:
+        """StoreError unless the blob, which is a part ``of`` something, is intact.
+
+        One that is not what its name says helps nobody and is removed: the next bake writes it again.
+        """
+        if not self.is_intact(digest):
+            self.remove(digest)
+            raise StoreError(f"blob {digest} of {of} is gone or corrupt; bake it again")
 
     def digests(self) -> list[str]:
         """The digests of all blobs, sorted."""

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
 from ansible_collections.bakery.images.plugins.module_utils.oci_source import import_oci_source
+from ansible_collections.bakery.images.plugins.module_utils.packing import verify
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,17 @@ class CapturedImage:
     config: dict[str, Any]
 
 
-def captured_image(store: LayerStore, reference: str) -> CapturedImage:
-    """The image that a manifest digest or a name of the store's image layout stands for."""
+def captured_image(store: LayerStore, reference: str, *, read_all: bool = False) -> CapturedImage:
+    """The image that a manifest digest or a name of the store's image layout stands for.
+
+    A machine runs on the trees of the layers, a user on the blobs. With ``read_all`` both are read, which
+    takes as long as packing: LayerCorrupt or StoreError unless every one has its digest.
+    """
     layout = layout_of(store)
     image = layout.image(reference)
+    if read_all:
+        for digest in sorted(image.blobs):
+            layout.blobs.check(digest, of=f"image {reference}")
     known = _layers_by_digest(store)
     diff_ids = image.config["rootfs"]["diff_ids"]
     if all(diff_id in known for diff_id in diff_ids):
@@ -37,6 +45,9 @@ def captured_image(store: LayerStore, reference: str) -> CapturedImage:
         # Layers that were flattened into one for the image exist as a blob only: unpack it.
         with import_lock(store):
             layers = import_oci_source(store, f"oci:{layout.path}@{image.digest}")["layers"]
+    if read_all:
+        for layer_id in dict.fromkeys(layers):
+            verify(store, layer_id)
     return CapturedImage(tuple(layers), dict(image.config.get("config") or {}))
 
 

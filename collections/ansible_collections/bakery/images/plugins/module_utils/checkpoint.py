@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.apt_cache import sources_of
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
 from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
 from ansible_collections.bakery.images.plugins.module_utils.packing import pack
@@ -44,7 +45,11 @@ def checkpoint(
     with _timed(seconds, "stop"):
         has_apt = bool(journal.details.get("apt"))
         sources = sources_of(throwaways.command(journal)) if has_apt else None
-        throwaways.stop(journal)
+        if not throwaways.stop(journal):
+            raise MachineFailure(
+                f"the container engine lost machine '{journal.id}', whose processes had to be killed; "
+                "nothing is frozen of it"
+            )
     with _timed(seconds, "seal"):
         if has_apt:
             throwaways.apt_cache(journal).harvest(sources)
@@ -55,13 +60,25 @@ def checkpoint(
         record = {**about, "parents": list(journal.parents), "epoch": epoch, "created": time.time()}
         layer_id = store.commit(upper, record)
         throwaways.machines.remove(journal.id)
-    with _timed(seconds, "pack"):
-        packed = pack(store, layer_id, epoch=epoch, compression=compression)
-        packages = layer_packages(store, layer_id, list(journal.parents))
-    rounded = {phase: round(spent, 3) for phase, spent in seconds.items()}
-    store.update_record(layer_id, packages=packages, seconds=rounded)
+    with _removed_unless_finished(store, layer_id):
+        with _timed(seconds, "pack"):
+            packed = pack(store, layer_id, epoch=epoch, compression=compression)
+            packages = layer_packages(store, layer_id, list(journal.parents))
+        rounded = {phase: round(spent, 3) for phase, spent in seconds.items()}
+        store.update_record(layer_id, packages=packages, seconds=rounded)
     layer = {"id": layer_id, **about, **packed, "packages": packages, "seconds": rounded}
     return Frozen(layer, sealed)
+
+
+@contextmanager
+def _removed_unless_finished(store: LayerStore, layer_id: str) -> Iterator[None]:
+    """A layer that could not be packed, on a full disk for example, is known to nobody: remove it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(StoreError):
+            store.remove(layer_id)
+        raise
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 FORMAT = 1
@@ -28,6 +29,14 @@ _SHORTEST = 6
 
 class StoreError(Exception):
     """Something in the store is missing, corrupt or cannot be written; the message is a sentence."""
+
+
+class LayerCorrupt(StoreError):
+    """A layer is missing or is not what it was: whoever knows how it was made can make it again."""
+
+    def __init__(self, message: str, layer_id: str) -> None:
+        self.layer_id = layer_id
+        super().__init__(message)
 
 
 def fsync_directory(path: str) -> None:
@@ -93,20 +102,32 @@ class LayerStore:
         return os.path.join(self.layers, layer_id)
 
     def tree(self, layer_id: str) -> str:
-        """The absolute path of a layer's frozen upper directory; StoreError if the layer is not whole."""
+        """The absolute path of a layer's frozen upper directory; LayerCorrupt if the layer is not whole."""
         tree = os.path.join(self.path(layer_id), "tree")
         if not os.path.isdir(tree) or os.path.islink(tree):
-            raise StoreError(f"layer {layer_id} is not in the store at {self.root}; bake it again")
+            raise LayerCorrupt(
+                f"layer {layer_id} is not in the store at {self.root}; bake it again", layer_id
+            )
         return tree
 
     def exists(self, layer_id: str) -> bool:
-        """Whether the layer is in the store, whole."""
-        return os.path.isdir(os.path.join(self.path(layer_id), "tree"))
+        """Whether the layer is in the store, whole as far as its record tells."""
+        try:
+            self.record(layer_id)
+        except LayerCorrupt:
+            return False
+        return True
 
     def lowerdirs(self, ids_lowest_first: Iterable[str]) -> list[str]:
-        """Short paths of the trees relative to ``root``, HIGHEST first, as ``lowerdir=`` wants them."""
-        paths = [f"l/{self._link(layer_id)}" for layer_id in ids_lowest_first]
-        return paths[::-1]
+        """Short paths of the trees relative to ``root``, HIGHEST first, as ``lowerdir=`` wants them.
+
+        The kernel refuses a directory twice. A layer that occurs again higher up is left out below: whatever
+        it says of a path, it says once more on top. LayerCorrupt if a layer or its record is not whole.
+        """
+        highest_first = dict.fromkeys(reversed(tuple(ids_lowest_first)))
+        for layer_id in highest_first:
+            self.record(layer_id)
+        return [f"l/{self._link(layer_id)}" for layer_id in highest_first]
 
     def commit(self, tree: str, record: dict[str, Any], layer_id: str | None = None) -> str:
         """Freeze the directory ``tree`` (same file system) as a layer by renaming it; returns the id.
@@ -132,19 +153,30 @@ class LayerStore:
         return layer_id
 
     def record(self, layer_id: str) -> dict[str, Any]:
-        """What ``layer.json`` says; StoreError if the layer or its record is missing or unreadable."""
+        """What ``layer.json`` says; LayerCorrupt if layer or record are missing, unreadable or spoilt."""
         self.tree(layer_id)
         path = os.path.join(self.path(layer_id), "layer.json")
         try:
             with open(path, "rb") as source:
                 record = json.load(source)
         except FileNotFoundError as error:
-            raise StoreError(f"layer {layer_id} has no layer.json; remove it and bake it again") from error
+            raise LayerCorrupt(f"layer {layer_id} has no layer.json; bake it again", layer_id) from error
         except (OSError, ValueError) as error:
-            raise StoreError(f"{path} cannot be read ({error}); bake layer {layer_id} again") from error
+            raise LayerCorrupt(f"{path} cannot be read ({error}); bake the layer again", layer_id) from error
         if not isinstance(record, dict) or record.get("id") != layer_id:
-            raise StoreError(f"{path} is not the record of layer {layer_id}; bake the layer again")
+            raise LayerCorrupt(f"{path} is not the record of layer {layer_id}; bake it again", layer_id)
+        if spoilt := record.get("spoilt"):
+            raise LayerCorrupt(f"layer {layer_id} is corrupt: {spoilt}; bake it again", layer_id)
         return record
+
+    def spoil(self, layer_id: str, how: str) -> LayerCorrupt:
+        """Remember that a layer is not what it was, so that nobody uses it any more; returns what to raise.
+
+        ``how`` is half a sentence. Machines that stand on the layer go on; a prune removes it.
+        """
+        with suppress(StoreError):  # a disk that is full or read-only: it is found out again next time
+            self.update_record(layer_id, spoilt=how)
+        return LayerCorrupt(f"layer {layer_id} is corrupt: {how}; bake it again", layer_id)
 
     def update_record(self, layer_id: str, **fields: Any) -> dict[str, Any]:
         """Replace the named fields of a layer's record in one step; returns the new record."""

@@ -113,8 +113,7 @@ def _write_oci(archive: _Archive, blobs: BlobStore, *, image: Image, name: str) 
     archive.directory("blobs/")
     archive.directory("blobs/sha256/")
     for digest in sorted(image.blobs):
-        if not blobs.is_intact(digest):
-            raise StoreError(f"blob {digest} of image {name} is gone or corrupt; bake the image again")
+        blobs.check(digest, of=f"image {name}")
         with blobs.open(digest) as source:
             archive.blob(f"blobs/sha256/{digest.removeprefix('sha256:')}", source, blobs.size(digest))
 
@@ -129,6 +128,7 @@ def _write_docker(archive: _Archive, blobs: BlobStore, *, image: Image, name: st
     for file, layer in zip(files, image.manifest["layers"], strict=True):
         if file not in written:
             written.add(file)
+            blobs.check(layer["digest"], of=f"image {name}")
             with blobs.open(layer["digest"]) as source:
                 checked = _Hashed(decompressed(source))
                 archive.stream(file, checked)

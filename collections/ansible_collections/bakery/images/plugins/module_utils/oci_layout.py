@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One OCI image layout for all images: manifests, the index and its tags (image-spec 1.1, image-layout.md).
 
-``index.json`` changes only under a lock and by a rename. An image's tag is its
+``index.json`` changes only under a lock and by a rename; ``index.json.copy`` takes its place should it be
+damaged, because nothing else knows which image a tag means. An image's tag is its
 ``org.opencontainers.image.ref.name``, written ``NAME:TAG``, so that ``oci:PATH:NAME:TAG`` names it for
 skopeo and podman. An image stays in the index without a tag until something points at it.
 """
@@ -79,30 +80,30 @@ class OciLayout:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
         self.blobs = BlobStore(self.path)
-        self._index = os.path.join(self.path, "index.json")
+        self.index = os.path.join(self.path, "index.json")
+        self._copy = self.index + ".copy"
 
     def ensure(self) -> None:
-        """Create an empty layout if there is none."""
+        """Create an empty layout if there is none, and mend the index of one that is damaged."""
         self.blobs.ensure()
         with self._locked():
             marker = os.path.join(self.path, "oci-layout")
             if not os.path.exists(marker):
                 write_atomically(marker, LAYOUT_FILE)
-            if not os.path.exists(self._index):
-                write_atomically(self._index, index_bytes([]))
+            if _read_index(self.index) is None:
+                self._write(self.descriptors())
 
     def descriptors(self) -> list[dict[str, Any]]:
-        """The index's entries; none if there is no layout."""
-        try:
-            with open(self._index, "rb") as source:
-                index = json.load(source)
-        except FileNotFoundError:
+        """The index's entries, from its copy should it be damaged; none if there is no layout."""
+        for path in (self.index, self._copy):
+            entries = _read_index(path)
+            if entries is not None:
+                return entries
+        if not os.path.lexists(self.index):
             return []
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{self._index} cannot be read: {error}") from error
-        if not isinstance(index, dict) or not isinstance(index.get("manifests"), list):
-            raise StoreError(f"{self._index} is not an OCI image index")
-        return list(index["manifests"])
+        raise StoreError(
+            f"{self.index} is damaged and so is its copy; remove it and bake: images stay and are named anew"
+        )
 
     def names(self) -> dict[str, str]:
         """Tag -> manifest digest."""
@@ -131,6 +132,8 @@ class OciLayout:
 
     def image(self, reference: str) -> Image:
         """The image that a tag or digest names, its manifest and config checked by digest."""
+        if os.path.isdir(self.path) and _read_index(self.index) is None:
+            self.ensure()
         digest = self.resolve(reference)
         entry = next(entry for entry in self.descriptors() if entry["digest"] == digest)
         descriptor = {key: value for key, value in entry.items() if key != "annotations"}
@@ -177,7 +180,8 @@ class OciLayout:
 
     def _write(self, entries: list[dict[str, Any]]) -> None:
         ordered = sorted(entries, key=lambda entry: (_ref_name(entry) or "", entry["digest"]))
-        write_atomically(self._index, index_bytes(ordered))
+        for path in (self.index, self._copy):
+            write_atomically(path, index_bytes(ordered))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -199,6 +203,21 @@ def load_image(blobs: BlobStore, descriptor: dict[str, Any]) -> Image:
     if not isinstance(manifest.get("config"), dict) or not isinstance(manifest.get("layers"), list):
         raise StoreError(f"blob {descriptor['digest']} is not an image manifest")
     return Image(descriptor, manifest, blobs.read_json(manifest["config"]["digest"]))
+
+
+def _read_index(path: str) -> list[dict[str, Any]] | None:
+    """The entries of an index; None if it is missing or damaged."""
+    try:
+        with open(path, "rb") as source:
+            index = json.load(source)
+        entries = index["manifests"]
+        return [dict(entry) for entry in entries if isinstance(entry["digest"], str)]
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        return None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _ref_name(entry: dict[str, Any]) -> str | None:

@@ -63,7 +63,7 @@ def mounts_below(path: str) -> list[str]:
     path = os.path.realpath(path)
     prefix = path.rstrip("/") + "/"
     with open("/proc/self/mountinfo", "rb") as source:
-        points = [_unescaped(line.split()[4]) for line in source]
+        points = [unescaped(line.split()[4]) for line in source]
     inside = [point for point in points if point == path or point.startswith(prefix)]
     return inside[::-1]
 
@@ -122,9 +122,9 @@ def _escaped(path: str) -> str:
     return "".join(f"\\{letter}" if letter in ",:\\" else letter for letter in path)
 
 
-def _unescaped(field: bytes) -> str:
-    """Undo the octal escapes of mountinfo (space, tab, newline, backslash)."""
-    for code in (b"\\040", b"\\011", b"\\012", b"\\134"):
+def unescaped(field: bytes) -> str:
+    """Undo the octal escapes of mountinfo (space, tab, newline, in options also comma; backslash)."""
+    for code in (b"\\040", b"\\011", b"\\012", b"\\054", b"\\134"):
         field = field.replace(code, bytes([int(code[1:], 8)]))
     return os.fsdecode(field)
 

@@ -40,23 +40,21 @@ def pack(store: LayerStore, layer_id: str, *, epoch: int | None, compression: st
     Returns ``{digest, size, files, blob: {digest, size, media_type}}``: ``digest`` and ``size`` (bytes) of
     the uncompressed tar. ``epoch`` clamps modification times at the first packing, then is the layer's own.
     A layer from a foreign image keeps the blob it came with, whatever the compression.
-    StoreError if the tree no longer has the recorded digest, or the disk is full.
+    LayerCorrupt if the tree no longer has the recorded digest, StoreError if the disk is full.
     """
     record = store.record(layer_id)
     blobs = blobs_of(store)
     blob = _intact_blob(blobs, record, compression)
     if blob is None:
         if FOREIGN in record.get("blobs", {}):
-            raise StoreError(
-                f"the blob of layer {layer_id}, made elsewhere, is gone or corrupt; refresh its base"
-            )
+            raise store.spoil(layer_id, "its blob, which came with its image, is gone or damaged")
         epoch = record.get("epoch", epoch)
         packed = pack_trees([store.tree(layer_id)], blobs, epoch=epoch, compression=compression)
         blob = packed["blob"]
         known = record.get("digest")
         if known not in (None, packed["digest"]):
             blobs.remove(blob["digest"])
-            raise StoreError(_changed(layer_id, packed["digest"], known))
+            raise store.spoil(layer_id, _changed(packed["digest"], known))
         fields = {**packed, "epoch": epoch, "blobs": {**record.get("blobs", {}), compression: blob}}
         del fields["blob"]
         record = store.update_record(layer_id, **fields)
@@ -137,14 +135,14 @@ def _consume(consumer: Callable[[bytearray], object], queue: Queue[bytearray | N
 
 
 def verify(store: LayerStore, layer_id: str) -> None:
-    """Read a layer's tree; StoreError unless it still has the digest in its record."""
+    """Read a layer's tree; LayerCorrupt unless it still has the digest in its record."""
     record = store.record(layer_id)
     expected = record.get("tree_digest", record.get("digest"))
     if expected is None:
         raise StoreError(f"layer {layer_id} was never packed, so that its tree cannot be verified")
     found = tree_digest(store.tree(layer_id), epoch=record.get("epoch"))
     if found != expected:
-        raise StoreError(_changed(layer_id, found, expected))
+        raise store.spoil(layer_id, _changed(found, expected))
 
 
 def tree_digest(tree: str, *, epoch: int | None) -> str:
@@ -154,7 +152,5 @@ def tree_digest(tree: str, *, epoch: int | None) -> str:
     return "sha256:" + inner.hexdigest()
 
 
-def _changed(layer_id: str, found: str, recorded: str) -> str:
-    return (
-        f"layer {layer_id} is corrupt: its tree has the digest {found}, recorded is {recorded}; bake it again"
-    )
+def _changed(found: str, recorded: str) -> str:
+    return f"its tree has the digest {found}, recorded is {recorded}"

@@ -20,6 +20,7 @@ from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
     checked_name,
     index_bytes,
 )
+from ansible_collections.bakery.images.plugins.module_utils.packing import blobs_of
 
 _TIMEOUT_S = 3600
 
@@ -37,6 +38,8 @@ def missing_names(image: Image, names: list[str]) -> list[str]:
 
 def load_into_podman(store: LayerStore, image: Image, names: list[str]) -> None:
     """Let podman import the image and give it ``names``. StoreError with podman's complaint."""
+    for digest in image.blobs:
+        blobs_of(store).check(digest, of=f"image {names[0]}")
     with _view(store, image) as view:
         # podman names what it pulls from a layout after the path, which says nothing to anybody.
         image_id = _podman("pull", "--quiet", f"oci:{view}").split()[-1]

@@ -12,7 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL, LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
+    PARTIAL,
+    LayerCorrupt,
+    LayerStore,
+    StoreError,
+)
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import OciLayout, load_image
 
@@ -109,8 +114,16 @@ def _blobs_in_use(store: LayerStore, layout: OciLayout, *, layers: set[str], ima
             used |= load_image(layout.blobs, entry).blobs
     for layer_id in store.ids():
         if layer_id not in layers:
-            used |= {blob["digest"] for blob in store.record(layer_id).get("blobs", {}).values()}
+            used |= _blobs_of_layer(store, layer_id)
     return used
+
+
+def _blobs_of_layer(store: LayerStore, layer_id: str) -> set[str]:
+    """None of a corrupt layer's: nobody uses it any more, and its images know their blobs themselves."""
+    try:
+        return {blob["digest"] for blob in store.record(layer_id).get("blobs", {}).values()}
+    except LayerCorrupt:
+        return set()
 
 
 def _documents(directory: str, suffix: str) -> Iterable[tuple[str, dict[str, Any]]]:

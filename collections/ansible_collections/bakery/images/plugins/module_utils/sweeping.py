@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines, remove_directory
+from ansible_collections.bakery.images.plugins.module_utils.machine_processes import end_processes
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import mounts_below, unmount
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner, process_start
 from ansible_collections.bakery.images.plugins.module_utils.podman import LABEL, Listed, Podman
@@ -82,6 +83,9 @@ class Sweep:
         for name in swept.containers:
             if self._engine:
                 self._engine.remove(name, grace_s=0)
+        for name in swept.machines:
+            # An engine whose state was reset has no container for a machine that still runs.
+            end_processes(os.path.join(self._machines.directory, name))
         for point in swept.mounts:
             unmount(point)
         for path in swept.directories:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.apt_cache import AptCache
@@ -29,6 +30,7 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_journal impo
     Machines,
     new_journal,
 )
+from ansible_collections.bakery.images.plugins.module_utils.machine_processes import end_processes
 from ansible_collections.bakery.images.plugins.module_utils.machine_tree import make_stubs
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import (
     copy_root_attributes,
@@ -83,7 +85,11 @@ class Throwaways:
     def __init__(self, root: str) -> None:
         self.store = LayerStore(root)
         self.machines = Machines(root)
-        self.engine = Podman()
+
+    @cached_property
+    def engine(self) -> Podman:
+        """The container engine; MachineFailure where there is none. What needs none works without it."""
+        return Podman()
 
     def launch(self, wanted: Wanted) -> Launched:
         """Make, start and await a machine; whatever goes wrong, nothing of it stays."""
@@ -117,17 +123,30 @@ class Throwaways:
         directory = self.machines.path(machine_id)
         if not os.path.isdir(directory):
             return False
-        self.engine.remove(container_name(machine_id), grace_s=0)
+        refusal: MachineFailure | None = None
+        try:
+            self.engine.remove(container_name(machine_id), grace_s=0)
+        except MachineFailure as error:
+            refusal = error
+        # Whatever the engine knows or says: no process of the machine outlives it, and nothing stays mounted.
+        ran = end_processes(directory)
         unmount(directory)
         self.machines.remove(machine_id)
+        if refusal and ran:
+            raise refusal  # there is a container, which the sweep finds by its label
         return True
 
-    def stop(self, journal: Journal) -> None:
-        """End the machine's services, remove its container and unmount its tree; its directory stays."""
+    def stop(self, journal: Journal) -> bool:
+        """End the machine's services, remove its container and unmount its tree; its directory stays.
+
+        Returns whether that ended everything in it; what the engine left was killed.
+        """
         if journal.details.get("init") == "pause" and self.is_running(journal):
             _end_processes(self.command(journal))
         self.engine.remove(container_name(journal.id), grace_s=STOP_GRACE_S)
+        killed = end_processes(self.machines.path(journal.id))
         unmount(self.machines.path(journal.id))
+        return not killed
 
     def command(self, journal: Journal) -> MachineCommand:
         """Commands inside a running machine."""

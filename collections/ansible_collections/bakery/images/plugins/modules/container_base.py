@@ -148,6 +148,7 @@ from ansible_collections.bakery.images.plugins.module_utils.debian_base import D
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.privilege import require_root
+from ansible_collections.bakery.images.plugins.module_utils.wire import failure
 
 
 def main() -> None:
@@ -178,7 +179,7 @@ def main() -> None:
     try:
         result = ensure_base(module.params, apply=not module.check_mode)
     except (MachineFailure, StoreError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**failure(error))
     module.exit_json(**result)
 
 

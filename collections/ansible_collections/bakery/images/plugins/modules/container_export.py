@@ -126,6 +126,7 @@ from ansible_collections.bakery.images.plugins.module_utils.podman_images import
     load_into_podman,
     missing_names,
 )
+from ansible_collections.bakery.images.plugins.module_utils.wire import failure
 
 
 def main() -> None:
@@ -153,7 +154,7 @@ def main() -> None:
         job = Job(store, image, names)
         result = ensure(job, module.params, apply=not module.check_mode)
     except StoreError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**failure(error))
     module.exit_json(**result)
 
 

@@ -92,6 +92,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.layer_report import compare_stacks, describe_stack
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.packing import verify
+from ansible_collections.bakery.images.plugins.module_utils.wire import failure
 
 
 def main() -> None:
@@ -109,7 +110,7 @@ def main() -> None:
     try:
         report = report_on(LayerStore(os.path.join(module.params["home"], "container")), module.params)
     except StoreError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**failure(error))
     module.exit_json(changed=False, report=report)
 
 

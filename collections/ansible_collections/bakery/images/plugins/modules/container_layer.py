@@ -122,6 +122,7 @@ from ansible_collections.bakery.images.plugins.module_utils.checkpoint import ch
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
+from ansible_collections.bakery.images.plugins.module_utils.wire import failure
 
 
 def main() -> None:
@@ -141,7 +142,7 @@ def main() -> None:
     try:
         result = freeze(module.params, apply=not module.check_mode)
     except (MachineFailure, StoreError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**failure(error))
     for note in result.pop("notes", []):
         module.warn(note)
     module.exit_json(**result)

@@ -70,6 +70,12 @@ options:
       - Manifest digest or name of a captured image to run instead of O(parents), with the image's own
         environment, user, working directory, volumes and command.
     type: str
+  read_all:
+    description:
+      - Read every layer and blob of O(image) first, and fail unless each still has its digest.
+      - This takes about as long as packing the image did.
+    type: bool
+    default: false
   settle_s:
     description:
       - How long the image's own command must keep running before the machine counts as launched, in seconds.
@@ -153,7 +159,7 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_description 
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.privilege import require_root
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways, Wanted
-from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS
+from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS, failure
 
 
 def main() -> None:
@@ -168,6 +174,7 @@ def main() -> None:
             "apt_scope": {"type": "str", "default": ""},
             "apt_max_age": {"type": "int", "default": 86400},
             "image": {"type": "str"},
+            "read_all": {"type": "bool", "default": False},
             "settle_s": {"type": "float", "default": 0.5},
             "kept": {"type": "str", "default": ""},
             "keep_as": {"type": "str"},
@@ -181,7 +188,7 @@ def main() -> None:
         ensure = ensure_started if module.params["state"] == "started" else ensure_absent
         result = ensure(throwaways, module.params, apply=not module.check_mode)
     except (MachineFailure, StoreError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**failure(error))
     for warning in result.pop("warnings", []):
         module.warn(warning)
     module.exit_json(**result)
@@ -224,7 +231,7 @@ def ensure_absent(throwaways: Throwaways, params: dict[str, Any], *, apply: bool
 def _wanted(throwaways: Throwaways, params: dict[str, Any]) -> Wanted:
     parents, config = tuple(params["parents"]), None
     if params["image"]:
-        image = captured_image(throwaways.store, params["image"])
+        image = captured_image(throwaways.store, params["image"], read_all=params["read_all"])
         parents, config = image.layers, image.config
     return Wanted(
         machine_id=params["id"],

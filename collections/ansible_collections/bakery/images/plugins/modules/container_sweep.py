@@ -86,9 +86,17 @@ def main() -> None:
     module.exit_json(changed=swept.anything, swept=vars(swept))
 
 
+def find_engine() -> Podman | None:
+    """The container engine; without one the kernel still knows mounts and processes."""
+    try:
+        return Podman()
+    except MachineFailure:
+        return None
+
+
 def sweep(root: str, *, apply: bool) -> Swept:
     """Find what is dead and, with ``apply``, remove it."""
-    look = Sweep(root, Podman())
+    look = Sweep(root, find_engine())
     swept = look.find()
     if apply:
         look.remove(swept)

@@ -1,0 +1,96 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes of a machine from the kernel's view: those whose root is the machine's overlay mount.
+
+An engine whose own state was reset, or that is broken, knows nothing of containers that still run. The kernel
+does: whoever has ``/`` on an overlay with the machine's upper directory runs in the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import unescaped, unmount
+
+_NETWORKS = "/run/netns"
+# Nothing survives SIGKILL but a process that the kernel keeps, for example on a dead network file system.
+_KILL_S = 10.0
+_POLL_S = 0.02
+
+
+def processes_on(directory: str) -> list[int]:
+    """The processes whose root is an overlay with the upper directory ``directory/upper``, lowest first."""
+    wanted = f"upperdir={os.path.join(os.path.realpath(directory), 'upper')}"
+    return sorted(pid for pid in _pids() if wanted in _root_options(pid))
+
+
+def end_processes(directory: str) -> list[int]:
+    """Kill the processes of the machine in ``directory`` and await their end; returns those there were.
+
+    Network namespaces that an engine named for them, and now forgot, are removed too.
+    """
+    found = left = processes_on(directory)
+    networks = set(filter(None, map(_network, found)))
+    deadline = time.monotonic() + _KILL_S
+    while left:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise MachineFailure(f"process {left[0]} of the machine in {directory} does not end when killed")
+        time.sleep(_POLL_S)
+        left = processes_on(directory)
+    _forget_networks(networks)
+    return found
+
+
+def _pids() -> Iterator[int]:
+    own = os.getpid()
+    return (int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != own)
+
+
+def _root_options(pid: int) -> list[str]:
+    """The file system's options of what is mounted at ``/`` of a process (proc(5), mountinfo)."""
+    try:
+        with open(f"/proc/{pid}/mountinfo", "rb") as source:
+            for line in source:
+                fields = line.split()
+                if fields[4] == b"/" and b"overlay" in fields:
+                    return [_plain(option) for option in fields[-1].split(b",")]
+    except OSError:  # gone, or a zombie
+        pass
+    return []
+
+
+def _plain(option: bytes) -> str:
+    # Overlay escapes what would end an option with a backslash, and mountinfo that backslash once more.
+    return unescaped(option).replace("\\", "")
+
+
+def _network(pid: int) -> tuple[int, int] | None:
+    try:
+        status = os.stat(f"/proc/{pid}/ns/net")
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _forget_networks(networks: set[tuple[int, int]]) -> None:
+    """Remove the names of network namespaces (ip-netns(8)) whose last process is gone."""
+    own = os.stat("/proc/self/ns/net")
+    networks -= {(own.st_dev, own.st_ino)}
+    if not networks or not os.path.isdir(_NETWORKS):
+        return
+    for name in os.listdir(_NETWORKS):
+        path = os.path.join(_NETWORKS, name)
+        with suppress(FileNotFoundError):
+            status = os.stat(path)
+            if (status.st_dev, status.st_ino) in networks:
+                unmount(path)
+                os.unlink(path)
