@@ -95,7 +95,7 @@ def host_platform() -> dict[str, str]:
 def compose(store: LayerStore, request: ImageRequest) -> tuple[dict[str, Any], bool]:
     """Pack what is not packed, write config and manifest, enter the image into the index, untagged.
 
-    Returns the artifact {kind, id, digest, location, size, config, run, paths} and whether the image is new.
+    Returns the artifact {kind, id, digest, location, size, config, run, paths, sizes} and whether it is new.
     """
     if not request.layers:
         raise StoreError(f"image '{request.name}' has no layers")
@@ -120,6 +120,7 @@ def compose(store: LayerStore, request: ImageRequest) -> tuple[dict[str, Any], b
     descriptor["platform"] = {key: config[key] for key in ("os", "architecture", "variant") if key in config}
     changed = layout.add(descriptor)
     size = sum(layer.blob["size"] for layer in layers)
+    parts = _unique([digest, config_digest, *_blob_digests(layers)])
     artifact = {
         "kind": "oci-image",
         "id": config_digest,
@@ -128,9 +129,8 @@ def compose(store: LayerStore, request: ImageRequest) -> tuple[dict[str, Any], b
         "size": size + manifest["config"]["size"] + descriptor["size"],
         "config": settings,
         "run": run_command(f"oci:{layout.path}:{checked_name(request.name)}", settings),
-        "paths": [
-            layout.blobs.path(blob) for blob in _unique([digest, config_digest, *_blob_digests(layers)])
-        ],
+        "paths": [*(layout.blobs.path(blob) for blob in parts), layout.index],
+        "sizes": [layout.blobs.size(blob) for blob in parts],
     }
     return artifact, changed
 

@@ -200,9 +200,13 @@ artifact:
       description: A command that runs the image once it is tagged C(latest).
       type: str
     paths:
-      description: The files that make up the image.
+      description: The files that make up the image, then the index that holds its names.
       type: list
       elements: str
+    sizes:
+      description: How large each file of the image is, in bytes, in the order of RV(artifact.paths).
+      type: list
+      elements: int
     config:
       description: Configuration object of the image in OCI's words.
       type: dict
@@ -224,6 +228,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import ImageRequest, compose, layout_of
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import checked_name
+from ansible_collections.bakery.images.plugins.module_utils.wire import failure
 
 CONFIG_OPTIONS: dict[str, Any] = {
     "entrypoint": {"type": "raw"},
@@ -282,7 +287,7 @@ def main() -> None:
         store = LayerStore(os.path.join(module.params["home"], "container"))
         result = ensure(store, module.params, apply=not module.check_mode)
     except StoreError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**failure(error))
     module.exit_json(**result)
 
 
