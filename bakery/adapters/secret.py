@@ -44,7 +44,17 @@ def _make(path: Path) -> bytes:
             file.flush()
             os.fsync(file.fileno())
             with contextlib.suppress(FileExistsError):  # somebody else was first
-                os.link(f"/proc/self/fd/{file.fileno()}", path, follow_symlinks=True)
+                _name(file.fileno(), path)
         return path.read_bytes()
     except OSError as error:
         raise MachineError(f"cannot create {path}: {(error.strerror or '').lower()}") from error
+
+
+def _name(descriptor: int, path: Path) -> None:
+    """Give a file that was opened with O_TMPFILE its name (open(2), O_TMPFILE, the second example)."""
+    folder = os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Only with a directory descriptor does os.link call linkat(2) and follow the magic link.
+        os.link(str(descriptor), path, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)

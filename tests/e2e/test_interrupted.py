@@ -30,10 +30,10 @@ def start_talkative(kitchen: Kitchen) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_bake_cleans_up_and_says_so(kitchen: Kitchen, number: signal.Signals) -> None:
-    process = start_talkative(kitchen)
-    lines_until(process, 4)
-    process.send_signal(number)
-    process.communicate()
+    with start_talkative(kitchen) as process:
+        lines_until(process, 4)
+        process.send_signal(number)
+        process.communicate()
     assert process.returncode == 130
     assert kitchen.leftovers() == NOTHING
 
@@ -46,13 +46,13 @@ def test_a_killed_bake_is_swept_wherever_it_was(kitchen: Kitchen) -> None:
     check.write_text(check.read_text().replace("a sheet of paper", "another sheet"))
     kills = 0
     while True:
-        process = start_talkative(kitchen)
-        seen = lines_until(process, kills + 1)
-        if len(seen) <= kills:
+        with start_talkative(kitchen) as process:
+            seen = lines_until(process, kills + 1)
+            if len(seen) <= kills:
+                process.communicate()
+                break
+            os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            break
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
         kitchen.run("sweep", "--json")
         assert kitchen.leftovers() == NOTHING, f"after {seen[-1]!r}"
         assert kitchen.query("pragma integrity_check") == [("ok",)], f"after {seen[-1]!r}"
@@ -64,11 +64,11 @@ def test_a_killed_bake_is_swept_wherever_it_was(kitchen: Kitchen) -> None:
 
 def test_a_bake_killed_while_it_makes_the_base_is_swept(kitchen: Kitchen, tmp_path: Path) -> None:
     fresh = replace(kitchen, home=tmp_path / "home")
-    process = start_talkative(fresh)
-    while process.poll() is None and not list(fresh.home.glob("container/machines/*/machine.json")):
-        pass
-    assert process.poll() is None, "the bake ended before its base was begun"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    with start_talkative(fresh) as process:
+        while process.poll() is None and not list(fresh.home.glob("container/machines/*")):
+            pass
+        assert process.poll() is None, "the bake ended before its base was begun"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     fresh.run("sweep", "--json")
     assert fresh.leftovers() == NOTHING

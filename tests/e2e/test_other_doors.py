@@ -21,11 +21,10 @@ PLAYBOOK = """
     bakery_name: note-of-a-playbook
     bakery_home: "{{ lookup('ansible.builtin.env', 'BAKERY_HOME') }}"
     bakery_base: {name: debian-12, source: {debian: {suite: bookworm, systemd: true}}}
-    bakery_roles_path: ["{{ playbook_dir }}/roles"]
     bakery_roles:
       - {role: paper}
       - {role: ink, vars: {ink_fails: "{{ spill | default(false) }}"}}
-    bakery_checks: ["{{ playbook_dir }}/roles/paper/checks", "{{ playbook_dir }}/roles/ink/checks"]
+    bakery_checks: [roles/paper/checks, roles/ink/checks]
 """
 NO_PACKAGE = """
 import sys
