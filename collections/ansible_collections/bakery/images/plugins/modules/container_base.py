@@ -151,9 +151,9 @@ from ansible_collections.bakery.images.plugins.module_utils.privilege import req
 from ansible_collections.bakery.images.plugins.module_utils.wire import failure
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={
             "home": {"type": "path", "required": True},
             "name": {"type": "str", "required": True},

@@ -129,9 +129,9 @@ from ansible_collections.bakery.images.plugins.module_utils.podman_images import
 from ansible_collections.bakery.images.plugins.module_utils.wire import failure
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={
             "home": {"type": "path", "required": True},
             "image": {"type": "str", "required": True},

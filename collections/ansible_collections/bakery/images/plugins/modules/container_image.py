@@ -244,9 +244,9 @@ CONFIG_OPTIONS: dict[str, Any] = {
 }
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={
             "home": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["present", "tagged", "absent"], "default": "present"},

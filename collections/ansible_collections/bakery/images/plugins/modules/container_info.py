@@ -95,9 +95,9 @@ from ansible_collections.bakery.images.plugins.module_utils.packing import verif
 from ansible_collections.bakery.images.plugins.module_utils.wire import failure
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={
             "home": {"type": "path", "required": True},
             "layers": {"type": "list", "elements": "str", "required": True},

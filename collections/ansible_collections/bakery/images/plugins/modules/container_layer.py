@@ -125,9 +125,9 @@ from ansible_collections.bakery.images.plugins.module_utils.throwaway import Thr
 from ansible_collections.bakery.images.plugins.module_utils.wire import failure
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={
             "home": {"type": "path", "required": True},
             "machine_id": {"type": "str", "required": True},

@@ -96,9 +96,9 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import L
 from ansible_collections.bakery.images.plugins.module_utils.pruning import Keep, find_garbage, remove_garbage
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={
             "home": {"type": "path", "required": True},
             "keep_layers": {"type": "list", "elements": "str", "default": []},

@@ -73,9 +73,9 @@ from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
 from ansible_collections.bakery.images.plugins.module_utils.sweeping import Sweep, Swept
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={"home": {"type": "path", "required": True}},
         supports_check_mode=True,
     )

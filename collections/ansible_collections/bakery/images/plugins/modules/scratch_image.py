@@ -112,9 +112,9 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import S
 from ansible_collections.bakery.images.plugins.module_utils.scratch_images import ScratchImages
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={
             "home": {"type": "path", "required": True},
             "step": {

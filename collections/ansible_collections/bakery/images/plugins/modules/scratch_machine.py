@@ -105,9 +105,9 @@ from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OP
 PERMIT = "BAKERY_NULL_TARGET"
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={
             "home": {"type": "path", "required": True},
             "id": {"type": "str"},

@@ -102,9 +102,9 @@ from ansible_collections.bakery.images.plugins.module_utils.checking import Chec
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
 
-def main() -> None:
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
+    module = make_module(
         argument_spec={
             "checks": {"type": "list", "elements": "path", "required": True},
             "exec": {"type": "list", "elements": "str", "required": True},
