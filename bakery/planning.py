@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,9 @@ class _SetPlanning:
 
     @property
     def base_record(self) -> BaseRecord | None:
-        return self.world.bases.get((self.target, base_spec(self.base)))
+        """The base as this project calls it: another one may have made it by another name."""
+        record = self.world.bases.get((self.target, base_spec(self.base)))
+        return replace(record, name=self.base.name) if record else None
 
     def _root_chain(self) -> str:
         record = self.base_record
@@ -114,6 +116,9 @@ class _SetPlanning:
         chain, content = self._root_chain(), record.digest if record else None
         parent: str | None = None
         nodes: list[LayerNode] = []
+        known_recipes = {
+            one.recipe for (target, _), one in self.world.layers.items() if target == self.target
+        }
         for use in self.role_set.roles:
             inputs = self._inputs(use)
             recipe = fingerprint("recipe", {name: part for name, part in inputs.items() if name != "files"})
@@ -131,6 +136,7 @@ class _SetPlanning:
                     key=key,
                     cached=cached,
                     why=f"baked {cached.made}" if cached else self._why(inputs, key),
+                    certain=bool(key) or recipe not in known_recipes,
                 )
             )
             content = content_after(content, cached) if content and cached else None

@@ -25,7 +25,10 @@ class ErrorDocument(TypedDict):
 
 
 class LayerBody(TypedDict):
-    """One role of a baked image; ``seconds`` is what this bake spent on it, 0 if it was cached."""
+    """One role of a baked image; ``seconds`` is what this bake spent on it, 0 if it was cached.
+
+    ``reproduced`` is there only after ``--rebake``, if there was a layer of the same inputs to compare with.
+    """
 
     role: str
     version: str | None
@@ -34,6 +37,7 @@ class LayerBody(TypedDict):
     size: int
     cached: bool
     seconds: float
+    reproduced: NotRequired[bool]
 
 
 class Artifact(TypedDict):
@@ -62,10 +66,17 @@ class Difference(TypedDict):
     files: list[dict[str, Any]]
 
 
+class KeptMachine(TypedDict):
+    """A machine that was left running: its id, and the command that opens a shell in it."""
+
+    id: str
+    shell: list[str]
+
+
 class BakeResultBody(TypedDict):
     """One role set on one target. ``status`` is ``baked``, ``unchanged`` or ``failed``.
 
-    ``irreproducible`` is there only if ``--rebake`` found a difference.
+    ``irreproducible`` is there only if ``--rebake`` found a difference, ``machine`` only after ``--keep``.
     """
 
     role_set: str
@@ -78,6 +89,7 @@ class BakeResultBody(TypedDict):
     seconds: float
     error: ErrorBody | None
     irreproducible: NotRequired[list[Difference]]
+    machine: NotRequired[KeptMachine]
 
 
 class BakeDocument(TypedDict):
@@ -87,7 +99,7 @@ class BakeDocument(TypedDict):
 
 
 class PlannedRole(TypedDict):
-    """``state`` is ``cached``, ``bake``, or ``unknown`` until its parent is baked."""
+    """``state`` is ``cached``, ``bake``, or ``unknown``: cached if its parent comes out as it once was."""
 
     role: str
     version: str | None
@@ -105,12 +117,12 @@ class PlannedBase(TypedDict):
 
 
 class PlannedSet(TypedDict):
-    """``status`` is ``unchanged``, ``verify`` (only the checks changed) or ``bake``."""
+    """``status`` is ``unchanged`` or ``bake``; ``fingerprint`` is null until the base is made."""
 
     role_set: str
     target: str
     status: str
-    fingerprint: str
+    fingerprint: str | None
     why: str
     base: PlannedBase
     roles: list[PlannedRole]
@@ -282,7 +294,7 @@ class BaseDocument(TypedDict):
 
 
 class SweptBody(TypedDict):
-    """What was removed on a target; ``journal`` are machine ids of dead bakes."""
+    """What was removed on a target; ``journal`` are machine ids of dead bakes, ``kept`` of --keep."""
 
     target: str
     machines: list[str]
@@ -290,6 +302,7 @@ class SweptBody(TypedDict):
     containers: list[str]
     directories: list[str]
     journal: list[str]
+    kept: list[str]
 
 
 class SweepDocument(TypedDict):

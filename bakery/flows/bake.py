@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 
-from bakery.errors import BakeryError, MachineError
+from bakery.errors import BakeryError, ChecksError, MachineError, ProvisionError
 from bakery.flows.bases import ensure_base
 from bakery.flows.images import ImageJob, UnverifiedImage, make_image, record_image
 from bakery.flows.kitchen import Kitchen, LayerCorrupt
@@ -51,35 +51,46 @@ def bake(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
 
 
 def _bake_sets(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
-    failed = _make_bases(request, kitchen)
-    if failed is not None:
+    made = _make_bases(request, kitchen)
+    if made:
         request = replace(request, plan=request.replan())
     oven = _Oven(request, kitchen)
     with ThreadPoolExecutor(max_workers=max(1, request.jobs), thread_name_prefix="bake") as pool:
         return tuple(
-            pool.map(lambda one: oven.bake(one, (failed or {}).get(_base_of(one))), request.plan.sets)
+            pool.map(lambda one: oven.bake(one, made.get(_base_of(one), _NO_BASE)), request.plan.sets)
         )
+
+
+@dataclass(frozen=True)
+class _MadeBase:
+    """How the making of a base went: how long it took, and why it failed if it did."""
+
+    seconds: float = 0.0
+    error: BakeryError | None = None
+
+
+_NO_BASE = _MadeBase()
 
 
 def _base_of(one: SetPlan) -> tuple[str, str]:
     return (one.target, one.base_spec)
 
 
-def _make_bases(request: BakeRequest, kitchen: Kitchen) -> dict[tuple[str, str], BakeryError] | None:
-    """Make the bases that are missing; None if none was. The errors of those that could not be made."""
+def _make_bases(request: BakeRequest, kitchen: Kitchen) -> dict[tuple[str, str], _MadeBase]:
+    """Make the bases that are missing, and tell how that went."""
     missing = {_base_of(one): one for one in request.plan.sets if one.base_record is None}
-    if not missing:
-        return None
-    failed: dict[tuple[str, str], BakeryError] = {}
+    made: dict[tuple[str, str], _MadeBase] = {}
     for key, one in missing.items():
+        started, trouble = time.monotonic(), None
         users = [user for user in request.plan.sets if _base_of(user) == key]
         for user in users:
             _enter(kitchen, user, Stage.BASE)
         try:
             ensure_base(kitchen, one.target, one.base, watch=watch_tasks(kitchen, *users))
         except BakeryError as error:
-            failed[key] = error
-    return failed
+            trouble = error
+        made[key] = _MadeBase(time.monotonic() - started, trouble)
+    return made
 
 
 def _enter(kitchen: Kitchen, plan: SetPlan, stage: Stage, *, role: str | None = None, done: int = 0) -> None:
@@ -91,16 +102,18 @@ class _Tray:
     """What one role set has come to so far; read also when it fails."""
 
     plan: SetPlan
+    base_seconds: float = 0.0
     started: float = field(default_factory=time.monotonic)
     obtained: list[Obtained] = field(default_factory=list)
+    machine: Mapping[str, object] | None = None
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return self.base_seconds + time.monotonic() - self.started
 
     @property
     def layers(self) -> tuple[LayerResult, ...]:
-        return tuple(_layer_result(one.outcome) for one in self.obtained)
+        return tuple(_layer_result(one) for one in self.obtained)
 
 
 class _Oven:
@@ -123,15 +136,15 @@ class _Oven:
             on_failure=request.on_failure,
         )
 
-    def bake(self, plan: SetPlan, base_error: BakeryError | None) -> BakeResult:
-        tray = _Tray(plan)
+    def bake(self, plan: SetPlan, base: _MadeBase) -> BakeResult:
+        tray = _Tray(plan, base.seconds)
         try:
-            if base_error:
-                raise base_error
+            if base.error:
+                raise base.error
             return self._bake_repairing(tray)
         except BakeryError as error:
             _enter(self._kitchen, tray.plan, Stage.FAILED, done=len(tray.obtained))
-            return _failed(tray, error)
+            return _failed(self._kitchen, tray, error)
 
     def _bake_repairing(self, tray: _Tray) -> BakeResult:
         """Bake; where the store lost or spoilt a layer that the catalog knew, forget it and bake it again."""
@@ -204,6 +217,7 @@ class _Oven:
         layers = tuple(one.outcome.record for one in tray.obtained)
         job = ImageJob(self._request.project, plan, base, layers, keep=self._request.keep)
         up = make_image(self._kitchen, job, _watch_image(self._kitchen, plan))
+        tray.machine = _machine(up) if self._request.keep else None
         record = record_image(self._kitchen, job, up, seconds=tray.seconds)
         _enter(self._kitchen, plan, Stage.DONE, done=len(plan.nodes))
         return BakeResult(
@@ -217,7 +231,7 @@ class _Oven:
             seconds=tray.seconds,
             names=record.names,
             irreproducible=tuple(one for obtained in tray.obtained for one in obtained.different),
-            machine=_machine(up) if self._request.keep else None,
+            machine=tray.machine,
         )
 
 
@@ -273,8 +287,8 @@ def _is_there(path: Path, size: int | None) -> bool:
         return False
 
 
-def _layer_result(outcome: LayerOutcome) -> LayerResult:
-    record = outcome.record
+def _layer_result(obtained: Obtained) -> LayerResult:
+    outcome, record = obtained.outcome, obtained.outcome.record
     return LayerResult(
         role=record.role,
         version=record.version,
@@ -284,11 +298,13 @@ def _layer_result(outcome: LayerOutcome) -> LayerResult:
         size=record.size,
         cached=outcome.cached,
         seconds=0.0 if outcome.cached else record.seconds,
+        reproduced=obtained.reproduced,
     )
 
 
-def _failed(tray: _Tray, error: BakeryError) -> BakeResult:
+def _failed(kitchen: Kitchen, tray: _Tray, error: BakeryError) -> BakeResult:
     unverified = error if isinstance(error, UnverifiedImage) else None
+    kept = isinstance(error, ProvisionError | ChecksError) and _has_attempt(kitchen, tray.plan)
     return BakeResult(
         role_set=tray.plan.role_set.name,
         target=tray.plan.target,
@@ -299,18 +315,20 @@ def _failed(tray: _Tray, error: BakeryError) -> BakeResult:
         checks=unverified.checks if unverified else None,
         seconds=tray.seconds,
         error=error,
+        machine=tray.machine,
+        kept=kept,
     )
 
 
-def _clear_attempt(kitchen: Kitchen, record: ImageRecord) -> None:
-    """Forget an earlier failure: the last bake did not fail. Writes only if there is one."""
-    mine = (record.role_set, record.target)
-    if any((one.role_set, one.target) == mine for one in kitchen.catalog.attempts()):
-        kitchen.catalog.clear_attempt(*mine)
+def _has_attempt(kitchen: Kitchen, plan: SetPlan) -> bool:
+    mine = (plan.role_set.name, plan.target)
+    return any((one.role_set, one.target) == mine for one in kitchen.catalog.attempts())
 
 
 def _unchanged(kitchen: Kitchen, plan: SetPlan, record: ImageRecord) -> BakeResult:
-    _clear_attempt(kitchen, record)
+    if _has_attempt(kitchen, plan):
+        # The last bake did not fail; written only if there is something to forget.
+        kitchen.catalog.clear_attempt(record.role_set, record.target)
     known = kitchen.catalog.layers()
     layers = [known[plan.target, key] for key in record.layers if (plan.target, key) in known]
     _enter(kitchen, plan, Stage.DONE, done=len(plan.nodes))
@@ -320,7 +338,7 @@ def _unchanged(kitchen: Kitchen, plan: SetPlan, record: ImageRecord) -> BakeResu
         status=Status.UNCHANGED,
         fingerprint=record.fingerprint,
         artifact=record.artifact,
-        layers=tuple(_layer_result(LayerOutcome(one, cached=True)) for one in layers),
+        layers=tuple(_layer_result(Obtained(LayerOutcome(one, cached=True))) for one in layers),
         checks=record.checks,
         seconds=0.0,
         names=record.names,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import BakeryError, ChecksError
-from bakery.flows.kitchen import Kitchen, minded_machine, now_text
+from bakery.flows.kitchen import KEEPING, Kitchen, minded_machine, now_text
 from bakery.model.plan import SetPlan
 from bakery.model.project import Project
 from bakery.model.records import Attempt, BaseRecord, CheckReport, ImageRecord, LayerRecord
@@ -90,10 +90,13 @@ def make_image(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
     """Capture, boot, verify and (if the checks passed) name the image in one run; returns what it handed
     up.
     """
+    purpose = KEEPING if job.keep else "verify"
+    # A machine that is to outlive this process must not be taken for one that it left behind.
+    owner: dict[str, Any] = {"bakery_owner": {}} if job.keep else {}
     with minded_machine(
-        kitchen, job.plan.target, purpose="verify", role_set=job.plan.role_set.name
+        kitchen, job.plan.target, purpose=purpose, role_set=job.plan.role_set.name
     ) as machine:
-        variables = {**image_variables(kitchen, job), "bakery_machine_id": machine.id}
+        variables = {**image_variables(kitchen, job), "bakery_machine_id": machine.id, **owner}
         up = kitchen.run("image.yml", job.plan.target, variables, watch=watch)
         if job.keep:
             machine.leave_running()
@@ -114,7 +117,7 @@ def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], *, seco
         project=job.project.name,
         fingerprint=plan.fingerprint,
         checks_digest=plan.checks_digest,
-        artifact=up["artifact"],
+        artifact=_named_artifact(up),
         base=job.base.name,
         base_digest=job.base.digest,
         layers=tuple(layer.key for layer in job.layers),
@@ -128,6 +131,11 @@ def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], *, seco
     kitchen.catalog.add_image(record)
     kitchen.catalog.clear_attempt(record.role_set, record.target)
     return record
+
+
+def _named_artifact(up: Mapping[str, Any]) -> dict[str, Any]:
+    """The artifact, where its names say it is: tools take a name where they do not take a digest."""
+    return {**up["artifact"], "location": up.get("location") or up["artifact"]["location"]}
 
 
 def checks_of(up: Mapping[str, Any]) -> CheckReport:
@@ -156,9 +164,10 @@ def _refuse(
     name = job.plan.role_set.name
     if checks.failed:
         first = checks.failures[0] if checks.failures else {"check": "?", "message": ""}
+        reason = next(iter(first["message"].splitlines()), "")
         message = (
             f"{checks.failed} of {checks.failed + checks.passed} checks of '{name}' failed, first "
-            f"{first['check']}: {first['message']}"
+            f"{first['check']}: {reason}"
         )
         hint = f"look inside with 'bakery shell {name}'"
     else:

@@ -17,6 +17,8 @@ from bakery.model.records import MachineEntry, Owner
 from bakery.model.run import PROVISION_PLAY, FailureKind, Provision, Run, RunFailure
 from bakery.ports import Ansible, Cancel, Catalog, Locks, TaskWatch, Watch
 
+# Purposes in the journal: a machine that its user wants to keep, before and after its bake is over.
+KEEPING, KEPT = "keeping", "kept"
 # Shared by whatever uses layers, held alone by whatever removes them.
 STORE_LOCK = "store"
 
@@ -151,7 +153,7 @@ def minded_machine(kitchen: Kitchen, target: str, *, purpose: str, role_set: str
         opened=now_text(),
     )
     kitchen.catalog.open_machine(entry)
-    minder = Minder(entry)
+    minder = Minder(entry, kitchen.catalog)
     try:
         yield minder
     except BaseException:
@@ -163,7 +165,9 @@ def minded_machine(kitchen: Kitchen, target: str, *, purpose: str, role_set: str
 class Minder:
     """One journalled machine: whether it still exists, and what should stay of it."""
 
-    def __init__(self, entry: MachineEntry) -> None:
+    def __init__(self, entry: MachineEntry, catalog: Catalog) -> None:
+        self._entry = entry
+        self._catalog = catalog
         self.id = entry.id
         self.target = entry.target
         self.role_set = entry.role_set
@@ -176,7 +180,8 @@ class Minder:
         self.present = False
 
     def leave_running(self) -> None:
-        """The user wants the machine; ``bakery sweep`` removes it once its time is over."""
+        """The user wants the machine, beyond our own end: a sweep spares it until its time is over."""
+        self._catalog.open_machine(replace(self._entry, purpose=KEPT))
         self.present = False
         self.left_running = True
 

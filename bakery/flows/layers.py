@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bakery.errors import BakeryError, ProvisionError
@@ -26,7 +26,7 @@ class LayerJob:
     """Everything a node's bake depends on; ``parents`` are layer ids, base first, ``content`` their digest.
 
     ``fresh`` bakes although a layer with the key exists. ``on_failure`` decides what stays of a failed
-    machine.
+    machine; ``waiting`` are the other role sets of this bake that need the layer and fail with it.
     """
 
     project: Project
@@ -39,6 +39,7 @@ class LayerJob:
     compression: str
     fresh: bool
     on_failure: OnFailure
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> Lay
         except ProvisionError as failure:
             if job.on_failure(failure) is OnError.KEEP:
                 machine.keep_as = f"{job.role_set}-{job.target}"
-                kitchen.catalog.add_attempt(_attempt(job, failure, machine.keep_as))
+            _record_failure(kitchen, job, failure, kept=machine.keep_as)
             raise
         machine.gone()
     record = _remember(kitchen, job, up["layer"], key=key, seconds=time.monotonic() - started)
@@ -140,16 +141,28 @@ def _remember(
     )
     before = kitchen.catalog.find_layer(job.target, key) if job.fresh else None
     if before and before.digest == record.digest:
-        return before
+        return replace(before, seconds=record.seconds)
     if before:
         kitchen.catalog.forget_layers(job.target, (before.id,))
     kitchen.catalog.add_layer(record)
     return record
 
 
-def _attempt(job: LayerJob, failure: BakeryError, kept: str | None) -> Attempt:
+def _record_failure(kitchen: Kitchen, job: LayerJob, failure: BakeryError, *, kept: str | None) -> None:
+    """Let ``bakery shell`` find what was kept by the name of every role set that failed; forget an earlier
+    failure where nothing was kept of this one.
+    """
+    earlier = {one.role_set for one in kitchen.catalog.attempts() if one.target == job.target}
+    for name in (job.role_set, *job.waiting):
+        if kept:
+            kitchen.catalog.add_attempt(_attempt(job, name, failure, kept=kept))
+        elif name in earlier:
+            kitchen.catalog.clear_attempt(name, job.target)
+
+
+def _attempt(job: LayerJob, role_set: str, failure: BakeryError, *, kept: str) -> Attempt:
     return Attempt(
-        role_set=job.role_set,
+        role_set=role_set,
         target=job.target,
         stage="role",
         role=job.node.use.name,

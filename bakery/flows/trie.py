@@ -21,10 +21,14 @@ from bakery.ports import TaskWatch
 
 @dataclass(frozen=True)
 class Obtained:
-    """A node's layer and, where it was baked again and came out different, how."""
+    """A node's layer and, where it was baked again, whether it came out as before and what is different.
+
+    ``reproduced`` is None where there was nothing to compare it with.
+    """
 
     outcome: LayerOutcome
     different: tuple[Irreproducible, ...] = ()
+    reproduced: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ class Trie:
             if future is None:
                 future = self._nodes[node.chain] = Future()
         if not mine:
-            return Obtained(replace(future.result().outcome, cached=True))
+            made = future.result()
+            return Obtained(replace(made.outcome, cached=True), reproduced=made.reproduced)
         try:
             made = self._make(plan, node, ground)
         except BaseException as error:
@@ -90,19 +95,26 @@ class Trie:
             compression=plan.role_set.image.compression,
             fresh=self._rebake,
             on_failure=self._on_failure,
+            waiting=tuple(
+                one.role_set.name for one in self._sharing(plan, node) if one.role_set != plan.role_set
+            ),
         )
         outcome = obtain_layer(self._kitchen, job, self._watch(plan, node))
-        if not self._rebake:
+        if not self._rebake or node.cached is None:
             return Obtained(outcome)
-        return Obtained(outcome, compare_layers(self._kitchen, node.cached, outcome.record))
+        different = compare_layers(self._kitchen, node.cached, outcome.record)
+        return Obtained(outcome, different, reproduced=not different)
 
     def _watch(self, plan: SetPlan, node: LayerNode) -> TaskWatch:
-        sharing = [
+        return watch_tasks(self._kitchen, *(self._sharing(plan, node) or [plan]))
+
+    def _sharing(self, plan: SetPlan, node: LayerNode) -> list[SetPlan]:
+        """The role sets of this bake that have the node."""
+        return [
             one
             for one in self._plan.sets
             if one.target == plan.target and any(other.chain == node.chain for other in one.nodes)
         ]
-        return watch_tasks(self._kitchen, *(sharing or [plan]))
 
 
 def watch_tasks(kitchen: Kitchen, *plans: SetPlan) -> TaskWatch:

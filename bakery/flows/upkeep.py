@@ -7,38 +7,52 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from bakery.flows.kitchen import STORE_LOCK, Kitchen
+from bakery.flows.kitchen import KEEPING, KEPT, STORE_LOCK, Kitchen
 from bakery.model.progress import Note
 from bakery.model.records import ImageRecord, LayerRecord, Owner
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep removed (or would) on one target, and the journal entries it closed."""
+    """What a sweep removed (or would) on one target: what the target found, the journal entries closed, and
+    the machines that had been kept on purpose.
+    """
 
     target: str
     report: Mapping[str, Any]
     journal: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
-def sweep(
-    kitchen: Kitchen, targets: tuple[str, ...], alive: Callable[[Owner], bool], *, dry_run: bool
-) -> tuple[Swept, ...]:
+@dataclass(frozen=True)
+class SweepRequest:
+    """``alive`` tells whether the owner of a machine still runs; ``kept`` wants machines of --keep too."""
+
+    targets: tuple[str, ...]
+    alive: Callable[[Owner], bool]
+    dry_run: bool
+    kept: bool = False
+
+
+def sweep(kitchen: Kitchen, request: SweepRequest) -> tuple[Swept, ...]:
     """Remove what dead bakes left. Never touches what belongs to a live one."""
-    return tuple(_sweep_target(kitchen, target, alive, dry_run=dry_run) for target in targets)
+    return tuple(_sweep_target(kitchen, request, target) for target in request.targets)
 
 
-def _sweep_target(kitchen: Kitchen, target: str, alive: Callable[[Owner], bool], *, dry_run: bool) -> Swept:
-    dead = tuple(
-        entry.id
-        for entry in kitchen.catalog.open_machines()
-        if entry.target == target and not alive(entry.owner)
-    )
-    up = kitchen.run("sweep.yml", target, {"bakery_dry_run": dry_run})
-    if not dry_run:
-        for machine_id in dead:
+def _sweep_target(kitchen: Kitchen, request: SweepRequest, target: str) -> Swept:
+    entries = [one for one in kitchen.catalog.open_machines() if one.target == target]
+    dead = [one for one in entries if one.purpose != KEPT and not request.alive(one.owner)]
+    kept = [one for one in entries if one.purpose == KEPT] if request.kept else []
+    # The target knows no owner of a machine that was to be kept, so it spares it until its time is over.
+    ours = [*kept, *(one for one in dead if one.purpose == KEEPING)]
+    if not request.dry_run:
+        for entry in ours:
+            kitchen.run("discard.yml", target, {"bakery_machine_id": entry.id})
+    up = kitchen.run("sweep.yml", target, {"bakery_dry_run": request.dry_run})
+    if not request.dry_run:
+        for machine_id in {*(one.id for one in (*dead, *kept)), *map(str, up["swept"].get("machines", ()))}:
             kitchen.catalog.close_machine(machine_id)
-    return Swept(target, up["swept"], dead)
+    return Swept(target, up["swept"], tuple(one.id for one in dead), tuple(one.id for one in kept))
 
 
 def alone_in_the_store(kitchen: Kitchen) -> AbstractContextManager[None]:

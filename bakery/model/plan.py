@@ -51,7 +51,8 @@ class LayerNode:
     names
     the lock and makes role sets share nodes. ``key`` is known once the parent's content is; ``cached`` is
     the layer
-    that will be reused. ``why`` is a sentence fragment.
+    that will be reused. ``why`` is a sentence fragment. ``certain`` says that no layer can turn out to be
+    reusable once the parent is baked: the recipe was never baked on any parent.
     """
 
     chain: str
@@ -63,6 +64,7 @@ class LayerNode:
     key: str | None
     cached: LayerRecord | None
     why: str
+    certain: bool = True
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,10 @@ class OnError(Enum):
 
 @dataclass(frozen=True)
 class LayerResult:
-    """A layer of the result, from the cache or baked now; ``fingerprint`` is its cache key."""
+    """A layer of the result, from the cache or baked now; ``fingerprint`` is its cache key.
+
+    ``reproduced`` is None unless the layer was baked again and could be compared with what it was.
+    """
 
     role: str
     version: str | None
@@ -38,6 +41,7 @@ class LayerResult:
     size: int
     cached: bool
     seconds: float
+    reproduced: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,10 @@ class Irreproducible:
 
 @dataclass(frozen=True)
 class BakeResult:
-    """The end of one role set on one target. ``machine`` is the running machine that ``--keep`` left."""
+    """The end of one role set on one target. ``machine`` is the running machine that ``--keep`` left.
+
+    ``kept`` says that ``bakery shell`` opens what failed.
+    """
 
     role_set: str
     target: str
@@ -66,3 +73,4 @@ class BakeResult:
     names: tuple[str, ...] = ()
     irreproducible: tuple[Irreproducible, ...] = ()
     machine: Mapping[str, Any] | None = None
+    kept: bool = False

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Sequence
 
 from bakery.cli.boundary import error_body
-from bakery.cli.documents import Artifact, BakeDocument, BakeResultBody, Checks, LayerBody
+from bakery.cli.documents import Artifact, BakeDocument, BakeResultBody, Checks, ErrorBody, LayerBody
 from bakery.cli.output import Paint
 from bakery.cli.tables.grid import Cell, Column, grid
 from bakery.cli.text import clean, plural, seconds, short, size
-from bakery.errors import ChecksError, ExitCode, ProvisionError
+from bakery.errors import ExitCode
 from bakery.model.records import CheckReport
 from bakery.model.result import BakeResult, Irreproducible, LayerResult, Status
 
@@ -40,7 +40,7 @@ def success_text(result: BakeResult, paint: Paint, *, target: str | None = None)
             f"{name}  {paint.green('unchanged')}  {called}  {paint.dim(short(str(artifact.get('id', ''))))}"
         )
     parts = [
-        f"{name}  {paint.green('baked')} in {seconds(result.seconds)}",
+        f"{name}  {paint.green('baked')} in {seconds(result.seconds)}{_verdict(result)}",
         _layers(result.layers, paint),
         "",
     ]
@@ -49,18 +49,41 @@ def success_text(result: BakeResult, paint: Paint, *, target: str | None = None)
     return "\n".join(parts)
 
 
-def failure_text(result: BakeResult, paint: Paint, *, kept: bool) -> str:
+def _verdict(result: BakeResult) -> str:
+    """What --rebake found, if there was something to compare with."""
+    compared = [layer.reproduced for layer in result.layers if layer.reproduced is not None]
+    if not compared:
+        return ""
+    same = sum(compared)
+    if same == len(compared):
+        return ", reproduced: every layer came out as before" if same == len(result.layers) else ""
+    return f", {len(compared) - same} of {plural(len(compared), 'layer')} not reproduced"
+
+
+def failure_text(result: BakeResult, paint: Paint) -> str:
     """What failed, every failing check, and the command to look inside."""
-    assert result.error is not None
+    error = result.error
+    assert error is not None
     head = f"{paint.bold(result.role_set)}  {paint.red('failed')} after {seconds(result.seconds)}"
-    lines = [head, *(f"  {line}" for line in clean(str(result.error)).splitlines())]
-    for failure in result.checks.failures if result.checks else ():
-        lines.append(f"  {paint.red('✗')} {clean(failure['check'])}")
-        lines += [f"      {line}" for line in clean(failure["message"]).splitlines()]
-    inside = f"bakery shell {result.role_set}"
-    if isinstance(result.error, ProvisionError | ChecksError) and kept and inside not in str(result.error):
-        lines.append(f"  look inside with '{inside}'")
+    if result.checks and result.checks.failures:
+        every = result.checks.failed + result.checks.passed
+        lines = [head, f"  {result.checks.failed} of {plural(every, 'check')} failed"]
+        for failure in result.checks.failures:
+            lines.append(f"  {paint.red('✗')} {clean(failure['check'])}")
+            lines += [f"      {line}" for line in clean(failure["message"]).splitlines()]
+        lines += [f"  {clean(error.hint)}"] if error.hint else []
+    else:
+        lines = [head, *(f"  {line}" for line in clean(str(error)).splitlines())]
+    inside = _inside(result)
+    if inside and inside not in (error.hint or ""):
+        lines.append(f"  {inside}")
+    lines += [f"  {paint.dim(f'{label:7}')} {value}" for label, value in _machine_facts(result)]
     return "\n".join(lines)
+
+
+def _inside(result: BakeResult) -> str | None:
+    """The command that opens what failed."""
+    return f"look inside with 'bakery shell {result.role_set}'" if result.kept else None
 
 
 def _body(result: BakeResult) -> BakeResultBody:
@@ -73,8 +96,11 @@ def _body(result: BakeResult) -> BakeResultBody:
         "layers": [_layer_body(layer) for layer in result.layers],
         "checks": checks_body(result.checks) if result.checks else None,
         "seconds": round(result.seconds, 3),
-        "error": error_body(result.error) if result.error else None,
+        "error": _error(result),
     }
+    if result.machine:
+        words = [str(word) for word in result.machine.get("shell", ())]
+        body["machine"] = {"id": str(result.machine["id"]), "shell": words}
     if result.irreproducible:
         body["irreproducible"] = [
             {
@@ -85,6 +111,14 @@ def _body(result: BakeResult) -> BakeResultBody:
             }
             for one in result.irreproducible
         ]
+    return body
+
+
+def _error(result: BakeResult) -> ErrorBody | None:
+    if result.error is None:
+        return None
+    body = error_body(result.error)
+    body["hint"] = body["hint"] or _inside(result)
     return body
 
 
@@ -101,7 +135,7 @@ def _artifact(result: BakeResult) -> Artifact | None:
 
 
 def _layer_body(layer: LayerResult) -> LayerBody:
-    return {
+    body: LayerBody = {
         "role": layer.role,
         "version": layer.version,
         "fingerprint": layer.fingerprint,
@@ -110,6 +144,9 @@ def _layer_body(layer: LayerResult) -> LayerBody:
         "cached": layer.cached,
         "seconds": round(layer.seconds, 3),
     }
+    if layer.reproduced is not None:
+        body["reproduced"] = layer.reproduced
+    return body
 
 
 def checks_body(report: CheckReport) -> Checks:
@@ -122,13 +159,19 @@ def _layers(layers: Sequence[LayerResult], paint: Paint) -> str:
         [
             layer.role,
             layer.version or "",
-            Cell("cached", "green") if layer.cached else Cell("baked", "yellow"),
+            _how(layer),
             "" if layer.cached else seconds(layer.seconds),
             size(layer.size),
         ]
         for layer in layers
     ]
     return grid((*columns, Column("SIZE", right=True)), rows, paint, indent="  ")
+
+
+def _how(layer: LayerResult) -> Cell:
+    if layer.reproduced is not None:
+        return Cell("reproduced", "green") if layer.reproduced else Cell("differs", "red")
+    return Cell("cached", "green") if layer.cached else Cell("baked", "yellow")
 
 
 def _facts(result: BakeResult) -> list[tuple[str, str]]:
@@ -141,9 +184,15 @@ def _facts(result: BakeResult) -> list[tuple[str, str]]:
         ("checks", f"{result.checks.passed} passed" if result.checks else ""),
         ("run", str(artifact.get("run", ""))),
     ]
-    if result.machine:
-        facts.append(("kept", shlex.join(str(word) for word in result.machine.get("shell", ()))))
-    return facts
+    return [*facts, *_machine_facts(result)]
+
+
+def _machine_facts(result: BakeResult) -> list[tuple[str, str]]:
+    """How to get into the machine that --keep left, and how to be rid of it."""
+    if not result.machine:
+        return []
+    words = [str(word) for word in result.machine.get("shell", ())]
+    return [("enter", shlex.join(words)), ("remove", "bakery sweep --kept")]
 
 
 def _difference(one: Irreproducible, paint: Paint) -> str:

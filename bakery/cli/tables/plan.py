@@ -31,7 +31,8 @@ def _planned_set(one: SetPlan) -> PlannedSet:
         "role_set": one.role_set.name,
         "target": one.target,
         "status": "unchanged" if one.image else "bake",
-        "fingerprint": one.fingerprint,
+        # Until the base is made, what it will be is no part of the fingerprint: it will be another one.
+        "fingerprint": one.fingerprint if one.base_record else None,
         "why": one.why,
         "base": base,
         "roles": [_planned_role(node) for node in one.nodes],
@@ -39,7 +40,7 @@ def _planned_set(one: SetPlan) -> PlannedSet:
 
 
 def _planned_role(node: LayerNode) -> PlannedRole:
-    state = "cached" if node.cached else "bake" if node.key else "unknown"
+    state = "cached" if node.cached else "bake" if node.certain else "unknown"
     return {
         "role": node.use.name,
         "version": node.use.version or node.source.version,
@@ -52,7 +53,8 @@ def _planned_role(node: LayerNode) -> PlannedRole:
 def _set_text(one: PlannedSet, paint: Paint, *, why: bool) -> str:
     status = paint.green("unchanged") if one["status"] == "unchanged" else paint.yellow(one["status"])
     head = f"{paint.bold(one['role_set'])}  {status}"
-    head += paint.dim(f"  on {one['target']}, fingerprint {short(one['fingerprint'])}")
+    fingerprint = f", fingerprint {short(one['fingerprint'])}" if one["fingerprint"] else ""
+    head += paint.dim(f"  on {one['target']}{fingerprint}")
     columns = [Column("ROLE", elastic=True), Column("VERSION"), Column("STATE"), Column("LAYER")]
     base = one["base"]
     digest = short(base["digest"]) if base["digest"] else ""
@@ -84,10 +86,10 @@ def _outlook(document: PlanDocument) -> str:
         return "Nothing to do: every image is there and verified."
     bake = _count_shared(todo, "bake")
     unknown = _count_shared(todo, "unknown")
-    parts = [plural(bake, "role") + " to bake"] if bake else []
-    parts += (
-        [f"{plural(unknown, 'role')} that may be cached once the role before is baked"] if unknown else []
-    )
+    bases = len({(one["target"], one["base"]["name"]) for one in todo if one["base"]["state"] == "make"})
+    parts = [f"{plural(bases, 'base')} to make"] if bases else []
+    parts += [f"{plural(bake, 'role')} to bake"] if bake else []
+    parts += [f"{plural(unknown, 'role')} cached if what is below comes out as before"] if unknown else []
     names = listed([one["role_set"] for one in todo])
     return f"A bake of {names}: {listed(parts) or 'every role is cached; image and checks remain'}."
 

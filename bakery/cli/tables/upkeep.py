@@ -29,6 +29,7 @@ def sweep_text(document: SweepDocument, paint: Paint) -> str:
     rows: list[list[str | Cell]] = []
     for one in document["targets"]:
         kinds = (
+            ("kept machine", one["kept"]),
             ("machine", one["machines"]),
             ("container", one["containers"]),
             ("mount", one["mounts"]),
@@ -131,6 +132,7 @@ def _swept(one: Swept) -> SweptBody:
         "containers": names("containers"),
         "directories": names("directories"),
         "journal": list(one.journal),
+        "kept": list(one.kept),
     }
 
 

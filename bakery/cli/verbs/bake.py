@@ -62,7 +62,7 @@ class Options(TypedDict):
     help="How many role sets at a time. [default: the number of CPUs, at most 4]",
 )
 @click.option("--rebake", is_flag=True, help="Bake every role again and compare with what was there.")
-@click.option("--keep", is_flag=True, help="Leave the machine that was verified running.")
+@click.option("--keep", is_flag=True, help="Leave the machine that was verified running, for a day.")
 @click.option(
     "--on-error",
     type=click.Choice(["discard", "keep", "ask"]),
@@ -89,7 +89,9 @@ def command(session: Session, **options: Unpack[Options]) -> int:
     if session.json:
         print_document(bake_document(results))
     else:
-        _print_results(session, results, kept=options["on_error"] != "discard")
+        _print_results(session, results)
+        if options["keep"]:
+            _say_what_was_not_booted(results)
     return exit_code_of(results)
 
 
@@ -164,7 +166,16 @@ class _Baking:
                 enter(self.kitchen, result.role_set, target=result.target)
 
 
-def _print_results(session: Session, results: Sequence[BakeResult], *, kept: bool) -> None:
+def _say_what_was_not_booted(results: Sequence[BakeResult]) -> None:
+    """--keep keeps the machine that was verified; where nothing had to be verified there is none."""
+    from bakery.model.result import Status
+
+    for name in dict.fromkeys(one.role_set for one in results if one.status is Status.UNCHANGED):
+        said = f"'{name}' is unchanged, so no machine was booted that could be kept"
+        print(f"bakery: {said}; boot one with 'bakery shell {name}'", file=sys.stderr, flush=True)
+
+
+def _print_results(session: Session, results: Sequence[BakeResult]) -> None:
     """What succeeded on stdout, then what failed on stderr."""
     from bakery.cli.tables.bake import failure_text, success_text
 
@@ -178,4 +189,4 @@ def _print_results(session: Session, results: Sequence[BakeResult], *, kept: boo
     paint = paint_for(sys.stderr, session)
     for number, result in enumerate(one for one in results if one.error):
         separator = "\n" if texts or number else ""
-        print(separator + failure_text(result, paint, kept=kept), file=sys.stderr, flush=True)
+        print(separator + failure_text(result, paint), file=sys.stderr, flush=True)

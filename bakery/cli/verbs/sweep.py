@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import click
 
-from bakery.cli.command import Verb
+from bakery.cli.command import Example, Verb
 from bakery.cli.output import answer
 from bakery.cli.session import Session
 
 
-@click.command(cls=Verb, name="sweep", exits=(5,))
+@click.command(
+    cls=Verb,
+    name="sweep",
+    exits=(5,),
+    examples=(
+        Example("bakery sweep --dry-run", "what killed bakes left"),
+        Example("bakery sweep --kept", "also what 'bakery bake --keep' left running"),
+    ),
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--kept", is_flag=True, help="Also remove machines that 'bakery bake --keep' left running.")
 @click.pass_obj
-def command(session: Session, *, dry_run: bool) -> None:
+def command(session: Session, *, dry_run: bool, kept: bool) -> None:
     """Remove machines, mounts, containers and directories of bakes that were killed.
 
-    What belongs to a bake that is still running is never touched.
+    What belongs to a bake that is still running is never touched. A machine that 'bakery bake --keep' left
+    is removed a day later, or at once with --kept.
     """
     from bakery.adapters.ansible.places import known_targets
     from bakery.adapters.ansible.private_dir import sweep_private_dirs
     from bakery.adapters.owner import alive
     from bakery.cli import wiring
     from bakery.cli.tables.upkeep import sweep_document, sweep_text
-    from bakery.flows.upkeep import sweep
+    from bakery.flows.upkeep import SweepRequest, sweep
 
     with wiring.open_kitchen(session) as kitchen:
-        swept = sweep(kitchen, known_targets(), alive, dry_run=dry_run)
+        swept = sweep(kitchen, SweepRequest(known_targets(), alive, dry_run, kept))
         runs = sweep_private_dirs(dry_run)
     document = sweep_document(swept, runs, dry_run=dry_run)
     answer(session, document, lambda paint: sweep_text(document, paint))

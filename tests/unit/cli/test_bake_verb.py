@@ -104,7 +104,7 @@ def test_some_of_several_failed_is_6(shop: Workplace, capsys: pytest.CaptureFixt
     shop.ansible.failures["layer nginx"] = task_failure("nginx")
     results = bake(shop)
     assert exit_code_of(results) == 6
-    _print_results(Session(None, shop.kitchen.home), results, kept=True)
+    _print_results(Session(None, shop.kitchen.home), results)
     streams = capsys.readouterr()
     assert "db  baked" in streams.out
     assert "web  failed" in streams.err

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bakery.cli.doctor.needs import Finding, State
 from bakery.cli.documents import BaseDocument
-from bakery.cli.tables.bake import failure_text, success_text
+from bakery.cli.tables.bake import bake_document, failure_text, success_text
 from bakery.cli.tables.diff import diff_text
 from bakery.cli.tables.doctor import doctor_document, doctor_text
 from bakery.cli.tables.images import (
@@ -105,8 +105,37 @@ def test_bake_that_failed_in_a_role(golden: Golden) -> None:
         "role 'nginx', task 'Start nginx': the unit failed", where=Place("roles/nginx/tasks/main.yml", 14)
     )
     failed = replace(BAKED, status=Status.FAILED, artifact=None, checks=None, error=error)
-    golden("bake_role_failed", failure_text(failed, NARROW, kept=True))
-    assert "bakery shell" not in failure_text(failed, NARROW, kept=False)
+    golden("bake_role_failed", failure_text(replace(failed, kept=True), NARROW))
+    assert "bakery shell" not in failure_text(failed, NARROW)
+
+
+def test_a_kept_failure_has_the_command_to_look_inside_as_its_hint() -> None:
+    failed = replace(BAKED, status=Status.FAILED, error=ProvisionError("it failed"), kept=True)
+    (body,) = bake_document((failed,))["results"]
+    assert body["error"] is not None
+    assert body["error"]["hint"] == "look inside with 'bakery shell web'"
+
+
+def test_a_kept_machine_is_shown_with_the_ways_in_and_out() -> None:
+    kept = replace(BAKED, machine={"id": "m1", "shell": ["podman", "exec", "-it", "bakery-m1", "bash"]})
+    text = success_text(kept, NARROW)
+    assert "  enter   podman exec -it bakery-m1 bash\n  remove  bakery sweep --kept" in text
+    (body,) = bake_document((kept,))["results"]
+    assert body["machine"]["id"] == "m1"
+
+
+def test_a_rebake_says_that_every_layer_came_out_as_before() -> None:
+    layers = tuple(replace(layer, cached=False, reproduced=True) for layer in LAYERS)
+    text = success_text(replace(BAKED, layers=layers), NARROW)
+    assert "web  baked in 48 s, reproduced: every layer came out as before" in text
+    assert text.count("  reproduced  ") == 2
+    (body,) = bake_document((replace(BAKED, layers=layers),))["results"]
+    assert [layer["reproduced"] for layer in body["layers"]] == [True, True]
+
+
+def test_a_rebake_counts_the_layers_that_differ() -> None:
+    layers = (replace(LAYERS[0], reproduced=True), replace(LAYERS[1], reproduced=False))
+    assert "1 of 2 layers not reproduced" in success_text(replace(BAKED, layers=layers), NARROW)
 
 
 def test_bake_whose_checks_failed(golden: Golden) -> None:
@@ -116,7 +145,7 @@ def test_bake_whose_checks_failed(golden: Golden) -> None:
     report = CheckReport(passed=13, failed=1, failures=failures)
     error = ChecksError("1 of 14 checks of 'web' failed", hint="look inside with 'bakery shell web'")
     failed = replace(BAKED, status=Status.FAILED, checks=report, error=error)
-    golden("bake_checks_failed", failure_text(failed, NARROW, kept=True))
+    golden("bake_checks_failed", failure_text(replace(failed, kept=True), NARROW))
 
 
 def test_bake_that_did_not_reproduce(golden: Golden) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from bakery.errors import ExitCode
 from bakery.flows.images import UnverifiedImage
+from bakery.flows.kitchen import KEPT
 from bakery.model.progress import LayerReady, SetStage, SetTask, Stage
 from bakery.model.project import ImageSpec
 from bakery.model.records import Attempt
@@ -302,8 +303,18 @@ def test_an_unchanged_bake_clears_the_failed_attempt(web: Workplace) -> None:
 def test_keep_leaves_the_verified_machine_running_and_in_the_journal(web: Workplace) -> None:
     result = web.bake_one(keep_machine=True)
     (entry,) = web.catalog.open_machines()
+    assert entry.purpose == KEPT
     assert result.machine == {"id": entry.id}
     assert web.ansible.machines == {entry.id}
+    assert web.ansible.variables_of("image web")["bakery_owner"] == {}
+
+
+def test_keep_leaves_the_machine_of_a_refused_image_too(web: Workplace) -> None:
+    web.ansible.checks["web"] = CHECKS_FAIL
+    result = web.bake_one(keep_machine=True)
+    assert result.status is Status.FAILED
+    assert result.machine is not None
+    assert web.ansible.machines == {result.machine["id"]}
 
 
 def test_without_keep_no_machine_is_in_the_result(web: Workplace) -> None:

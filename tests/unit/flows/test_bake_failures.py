@@ -104,6 +104,14 @@ def test_discard_keeps_nothing_and_records_no_attempt(web: Workplace) -> None:
     assert web.catalog.attempts() == ()
 
 
+def test_discard_forgets_an_earlier_failure_that_was_kept(web: Workplace) -> None:
+    """'bakery shell' would open it and pass it off as this one."""
+    web.ansible.failures["layer nginx"] = task_failure("nginx")
+    assert web.bake_one(on_failure=keep).kept
+    assert not web.bake_one().kept
+    assert web.catalog.attempts() == ()
+
+
 def test_the_user_is_asked_with_the_error_while_the_machine_still_stands(web: Workplace) -> None:
     web.ansible.failures["layer nginx"] = task_failure("nginx")
     asked = []

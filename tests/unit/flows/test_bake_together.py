@@ -111,6 +111,18 @@ def test_a_kept_failure_is_named_after_the_role_set_that_baked_it(shared: Workpl
     assert shared.ansible.variables_of("discard")["bakery_keep_as"] == "db-null"
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_kept_failure_of_a_shared_role_can_be_looked_into_by_each_name(
+    shared: Workplace, jobs: int
+) -> None:
+    shared.ansible.failures["layer common"] = task_failure("common")
+    results = shared.bake(on_failure=keep, jobs=jobs)
+    assert [one.kept for one in results] == [True, True]
+    attempts = {one.role_set: one.kept for one in shared.catalog.attempts()}
+    assert attempts.keys() == {"web", "db"}
+    assert len(set(attempts.values())) == 1
+
+
 def _count_askers(place: Workplace, number: int) -> threading.Event:
     """Set once ``number`` role sets have entered their first role."""
     asked, guard, seen = threading.Event(), threading.Lock(), set[str]()

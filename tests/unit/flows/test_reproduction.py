@@ -26,6 +26,7 @@ def test_a_reproduced_layer_leaves_the_catalog_as_it_was(web: Workplace) -> None
     before = web.catalog.layers()
     result = web.bake_one(rebake=True)
     assert result.irreproducible == ()
+    assert [layer.reproduced for layer in result.layers] == [True, True]
     assert web.catalog.layers() == before
 
 
@@ -40,6 +41,7 @@ def test_a_layer_that_comes_out_different_is_reported_with_its_files(web: Workpl
         Irreproducible("common", before["common"], after["common"], tuple(FILES)),
     )
     compared = web.ansible.variables_of("inspect")
+    assert [layer.reproduced for layer in result.layers] == [False, True]
     assert compared["bakery_layers"] == [common.id]
     assert compared["bakery_other_layers"] != [common.id]
 
@@ -53,7 +55,9 @@ def test_the_catalog_remembers_the_layer_that_was_baked_last(web: Workplace) -> 
 
 
 def test_the_first_bake_has_nothing_to_compare_with(web: Workplace) -> None:
-    assert web.bake_one(rebake=True).irreproducible == ()
+    result = web.bake_one(rebake=True)
+    assert result.irreproducible == ()
+    assert [layer.reproduced for layer in result.layers] == [None, None]
     assert "inspect" not in web.ansible.labels()
 
 

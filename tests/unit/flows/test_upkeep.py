@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bakery.flows.upkeep import Keep, PrunePlan, plan_prune, prune, sweep
+from bakery.flows.kitchen import KEEPING, KEPT
+from bakery.flows.upkeep import Keep, PrunePlan, SweepRequest, plan_prune, prune, sweep
 from bakery.model.records import Attempt, MachineEntry
 from tests.unit.builders import TARGET, base, base_record, image_record, layer_record
 from tests.unit.flows.workplace import OWNER, Workplace
@@ -23,6 +24,10 @@ def alive(owner: Any) -> bool:
     return bool(owner != DEAD)
 
 
+def request(*, dry_run: bool = False, kept: bool = False) -> SweepRequest:
+    return SweepRequest((TARGET,), alive, dry_run, kept)
+
+
 def plan_of(place: Workplace, keep: Keep, wanted: frozenset[str] = frozenset()) -> PrunePlan:
     return plan_prune(place.kitchen, TARGET, wanted_bases=wanted, keep=keep)
 
@@ -37,21 +42,21 @@ def digest(image: Any) -> str:
 def test_a_sweep_closes_only_entries_of_the_dead(web: Workplace) -> None:
     web.catalog.open_machine(machine("live"))
     web.catalog.open_machine(machine("dead", owner=DEAD))
-    (swept,) = sweep(web.kitchen, (TARGET,), alive, dry_run=False)
+    (swept,) = sweep(web.kitchen, request())
     assert swept.journal == ("dead",)
     assert [one.id for one in web.catalog.open_machines()] == ["live"]
 
 
 def test_a_sweep_leaves_the_journal_of_other_targets(web: Workplace) -> None:
     web.catalog.open_machine(machine("dead", owner=DEAD, target="elsewhere"))
-    (swept,) = sweep(web.kitchen, (TARGET,), alive, dry_run=False)
+    (swept,) = sweep(web.kitchen, request())
     assert swept.journal == ()
     assert len(web.catalog.open_machines()) == 1
 
 
 def test_a_dry_sweep_closes_nothing(web: Workplace) -> None:
     web.catalog.open_machine(machine("dead", owner=DEAD))
-    (swept,) = sweep(web.kitchen, (TARGET,), alive, dry_run=True)
+    (swept,) = sweep(web.kitchen, request(dry_run=True))
     assert swept.journal == ("dead",)
     assert web.ansible.variables_of("sweep")["bakery_dry_run"] is True
     assert len(web.catalog.open_machines()) == 1
@@ -59,8 +64,41 @@ def test_a_dry_sweep_closes_nothing(web: Workplace) -> None:
 
 def test_entries_close_after_the_target_removed_what_they_stand_for(web: Workplace) -> None:
     web.catalog.open_machine(machine("dead", owner=DEAD))
-    sweep(web.kitchen, (TARGET,), alive, dry_run=False)
+    sweep(web.kitchen, request())
     assert web.diary.lines[-2:] == ["run sweep", "close bake"]
+
+
+def test_a_kept_machine_outlives_its_bake_until_it_is_asked_for(web: Workplace) -> None:
+    web.catalog.open_machine(machine("mine", owner=DEAD, purpose=KEPT))
+    (swept,) = sweep(web.kitchen, request())
+    assert (swept.journal, swept.kept) == ((), ())
+    assert web.ansible.labels() == ["sweep"]
+    (swept,) = sweep(web.kitchen, request(kept=True))
+    assert swept.kept == ("mine",)
+    assert web.ansible.variables_of("discard")["bakery_machine_id"] == "mine"
+    assert web.catalog.open_machines() == ()
+
+
+def test_a_dry_sweep_only_names_kept_machines(web: Workplace) -> None:
+    web.catalog.open_machine(machine("mine", owner=DEAD, purpose=KEPT))
+    (swept,) = sweep(web.kitchen, request(kept=True, dry_run=True))
+    assert swept.kept == ("mine",)
+    assert web.ansible.labels() == ["sweep"]
+
+
+def test_a_kept_machine_whose_time_is_over_leaves_the_journal(web: Workplace) -> None:
+    web.catalog.open_machine(machine("mine", owner=DEAD, purpose=KEPT))
+    web.ansible.reports["sweep"] = {"machines": ["mine"]}
+    sweep(web.kitchen, request())
+    assert web.catalog.open_machines() == ()
+
+
+def test_a_machine_that_was_to_be_kept_by_a_killed_bake_is_discarded(web: Workplace) -> None:
+    """The target was told of no owner, so it would spare it for a day."""
+    web.catalog.open_machine(machine("half", owner=DEAD, purpose=KEEPING))
+    (swept,) = sweep(web.kitchen, request())
+    assert swept.journal == ("half",)
+    assert web.ansible.labels() == ["discard", "sweep"]
 
 
 # ── what a prune keeps ───────────────────────────────────────────────────────────────────────────
