@@ -39,15 +39,18 @@ def captured_image(store: LayerStore, reference: str, *, read_all: bool = False)
             layout.blobs.check(digest, of=f"image {reference}")
     known = _layers_by_digest(store)
     diff_ids = image.config["rootfs"]["diff_ids"]
+    if read_all:
+        # Also those that only equal the ones it would run on: the next bake may build on them.
+        for layer_id in [
+            layer_id for diff_id in dict.fromkeys(diff_ids) for layer_id in known.get(diff_id, ())
+        ]:
+            verify(store, layer_id)
     if all(diff_id in known for diff_id in diff_ids):
-        layers = [known[diff_id] for diff_id in diff_ids]
+        layers = [known[diff_id][0] for diff_id in diff_ids]
     else:
         # Layers that were flattened into one for the image exist as a blob only: unpack it.
         with import_lock(store):
             layers = import_oci_source(store, f"oci:{layout.path}@{image.digest}")["layers"]
-    if read_all:
-        for layer_id in dict.fromkeys(layers):
-            verify(store, layer_id)
     return CapturedImage(tuple(layers), dict(image.config.get("config") or {}))
 
 
@@ -61,13 +64,13 @@ def import_lock(store: LayerStore) -> Iterator[None]:
         yield
 
 
-def _layers_by_digest(store: LayerStore) -> dict[str, str]:
-    known: dict[str, str] = {}
+def _layers_by_digest(store: LayerStore) -> dict[str, list[str]]:
+    known: dict[str, list[str]] = {}
     for layer_id in store.ids():
         try:
             digest = store.record(layer_id).get("digest")
         except StoreError:
             continue
         if digest:
-            known.setdefault(digest, layer_id)
+            known.setdefault(digest, []).append(layer_id)
     return known
