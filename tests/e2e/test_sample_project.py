@@ -129,7 +129,12 @@ def test_nothing_of_the_bake_is_in_an_image(baked: dict[str, Any], sample: Kitch
         "usr/**/__pycache__/*ansible*",
     ]
     found = [str(path.relative_to(bundle)) for pattern in unwanted for path in bundle.glob(pattern)]
-    logs = [str(path.relative_to(bundle)) for path in (bundle / "var/log").rglob("*") if path.is_file()]
+    # An empty log may stay where its owner could not make it anew in a directory of root's.
+    logs = [
+        str(path.relative_to(bundle))
+        for path in (bundle / "var/log").rglob("*")
+        if path.is_file() and not path.is_symlink() and path.stat().st_size
+    ]
     assert found == []
     assert logs == []
     assert (bundle / "etc/machine-id").read_text().strip() in {"", "uninitialized"}
