@@ -107,7 +107,7 @@ def _from_click(error: click.ClickException) -> InputError:
         return InputError(f"no such option '{error.option_name}'", hint=_did_you_mean(close) or hint)
     if isinstance(error, UnknownName):
         return InputError(error.message, hint=_did_you_mean(error.close) or hint)
-    message = error.format_message().rstrip(".")
+    message = one_line(error.format_message()).rstrip(".")
     return InputError(message[:1].lower() + message[1:], hint=hint)
 
 

@@ -34,8 +34,16 @@ def image_named(kitchen: Kitchen, name: str, target: str | None = None) -> Image
     try:
         return find_image(kitchen, name, target)
     except InputError as error:
-        known = tuple(dict.fromkeys(image.role_set for image in kitchen.catalog.images()))
-        hint = _hint(name.partition(":")[0], known) if known else "bake one with 'bakery bake'"
+        images = kitchen.catalog.images()
+        known = tuple(dict.fromkeys(image.role_set for image in images))
+        wanted = name.partition(":")[0]
+        if target and wanted in known:
+            targets = dict.fromkeys(image.target for image in images if image.role_set == wanted)
+            message = f"there is no image '{name}' on target '{target}'"
+            raise InputError(message, hint=f"it is on {', '.join(targets)}") from error
+        if wanted in known:
+            raise InputError(error.message, hint=f"see 'bakery images {wanted}'") from error
+        hint = _hint(wanted, known) if known else "bake one with 'bakery bake'"
         raise InputError(error.message, hint=hint) from error
 
 
@@ -52,7 +60,13 @@ def is_latest(kitchen: Kitchen, image: ImageRecord) -> bool:
 def role_sets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Completion: the role sets of the project."""
     del param
-    return _items(_role_sets_of_project(_session(ctx)), incomplete)
+    return _items(_names_of_project(_session(ctx), "role_sets"), incomplete)
+
+
+def bases(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Completion: the bases of the project."""
+    del param
+    return _items(_names_of_project(_session(ctx), "bases"), incomplete)
 
 
 def images(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -71,8 +85,8 @@ def _session(ctx: click.Context) -> Session:
     return session
 
 
-def _role_sets_of_project(session: Session) -> tuple[str, ...]:
-    """The keys under ``role_sets``; a file that cannot be read has none: a prompt is no place for errors."""
+def _names_of_project(session: Session, section: str) -> tuple[str, ...]:
+    """The keys of a section; a file that cannot be read has none: a prompt is no place for errors."""
     from pathlib import Path
 
     import yaml
@@ -85,7 +99,7 @@ def _role_sets_of_project(session: Session) -> tuple[str, ...]:
     except (OSError, BakeryError, yaml.YAMLError):
         return ()
     for key, value in tree.value if isinstance(tree, yaml.MappingNode) else ():
-        if key.value == "role_sets" and isinstance(value, yaml.MappingNode):
+        if key.value == section and isinstance(value, yaml.MappingNode):
             return tuple(str(name.value) for name, _ in value.value)
     return ()
 

@@ -132,7 +132,9 @@ def _cells(board: Board, row: Row, spinner: Spinner) -> tuple[RenderableType, ..
     if row.stage is Stage.ROLE:
         what, task = Text(row.role or "", style="cyan"), row.task or ""
     else:
-        what, task = Text(_WORDS[row.stage], style="dim"), row.task or ""
+        # The one task of a base's making says no more than the stage does.
+        task = "" if row.stage is Stage.BASE else row.task or ""
+        what = Text(_WORDS[row.stage], style="dim")
     elapsed = clock(board.elapsed(row)) if row.started is not None else ""
     style = "red" if row.trouble else ""
     return (

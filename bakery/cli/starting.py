@@ -28,7 +28,8 @@ def plan_start(directory: Path, name: str | None) -> Start:
     """Look at ``directory`` and decide. Raises InputError if there is a project or the name is no name."""
     if (directory / PROJECT_FILE).exists():
         raise InputError(
-            f"there is a {PROJECT_FILE} in {directory} already", hint="edit it, or name another directory"
+            f"there is a {PROJECT_FILE} in {directory.absolute()} already",
+            hint="edit it, or name another directory",
         )
     chosen = name or re.sub(r"[^a-z0-9]+", "-", directory.absolute().name.lower()).strip("-") or "web"
     if not re.fullmatch(r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*", chosen):

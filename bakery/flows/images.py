@@ -92,7 +92,7 @@ def make_image(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
     """
     purpose = KEEPING if job.keep else "verify"
     # A machine that is to outlive this process must not be taken for one that it left behind.
-    owner: dict[str, Any] = {"bakery_owner": {}} if job.keep else {}
+    owner: dict[str, Any] = {"bakery_owner": None} if job.keep else {}
     with minded_machine(
         kitchen, job.plan.target, purpose=purpose, role_set=job.plan.role_set.name
     ) as machine:

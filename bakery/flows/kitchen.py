@@ -54,16 +54,20 @@ class Kitchen:
         provision: Provision | None = None,
         watch: TaskWatch | None = None,
     ) -> Mapping[str, Any]:
-        """Run one playbook and return what it handed up. A failure raises the error that fits it."""
+        """Run one playbook and return what it handed up. A failure raises the error that fits it.
+
+        A variable that is None is not told at all: this takes away one that every run is told.
+        """
         stop_if_cancelled(self.cancel)
+        told = {
+            "bakery_home": str(self.home),
+            "bakery_target": target,
+            "bakery_owner": asdict(self.owner),
+            **variables,
+        }
         run = Run(
             playbook=playbook,
-            variables={
-                "bakery_home": str(self.home),
-                "bakery_target": target,
-                "bakery_owner": asdict(self.owner),
-                **variables,
-            },
+            variables={name: value for name, value in told.items() if value is not None},
             project_root=self.project_root,
             provision=provision,
             timeouts=self.timeouts,

@@ -20,10 +20,10 @@ from bakery.cli.session import Session
         Example("bakery completion fish | source", "in ~/.config/fish/config.fish"),
     ),
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the completion script of a shell: verbs, options, role sets and images."""
+    """Print the completion script of a SHELL (bash, zsh or fish): verbs, options, role sets and images."""
     session: Session = ctx.obj
     kind = get_completion_class(shell)
     assert kind is not None

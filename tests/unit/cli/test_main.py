@@ -137,6 +137,13 @@ def test_completion_offers_role_sets_of_the_project(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["plain,web", "plain,worker"]
 
 
+def test_completion_offers_bases_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "bakery.yml").write_text("bases: {bookworm: {}, trixie: {}}\n")
+    words = {"COMP_WORDS": "bakery base refresh b", "COMP_CWORD": "3"}
+    done = run(cwd=tmp_path, _BAKERY_COMPLETE="bash_complete", **words)
+    assert done.stdout == "plain,bookworm\n"
+
+
 def test_completion_in_a_broken_project_offers_nothing(tmp_path: Path) -> None:
     (tmp_path / "bakery.yml").write_bytes(b"\x00[[[")
     done = run(cwd=tmp_path, _BAKERY_COMPLETE="bash_complete", COMP_WORDS="bakery bake w", COMP_CWORD="2")

@@ -8,6 +8,7 @@ import click
 
 from bakery.cli.command import Example, Verb
 from bakery.cli.documents import BaseDocument
+from bakery.cli.names import bases
 from bakery.cli.output import answer
 from bakery.cli.session import Session
 from bakery.cli.suggest import closest
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         Example("bakery base refresh", "all of them"),
     ),
 )
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, shell_complete=bases, metavar="[NAME]...")
 @click.pass_obj
 def command(session: Session, *, names: tuple[str, ...]) -> None:
     """Make bases again, with the packages of today; a tag of a registry is resolved anew.
