@@ -71,8 +71,8 @@ def test_rows_show_role_and_progress_and_are_gone_at_the_end() -> None:
             live.pause()
             live.resume()
             live.pause()
-        last = screen.raw.rpartition(b"\x1b[2K")[2]
         stream.write("after")
+    last = screen.raw.rpartition(b"\x1b[2K")[2]
     assert "✓ web 2/2 done" in screen.text
     assert re.search(r"✗ db +2/2 postgresql Start the server", screen.text)
     assert "1 of 2 role sets" in screen.text
