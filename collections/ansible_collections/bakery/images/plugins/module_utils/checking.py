@@ -87,7 +87,8 @@ def _run_pytest(run: CheckRun) -> dict[str, Any]:
 
 
 def _command(run: CheckRun, config: str) -> list[str]:
-    words = [sys.executable, "-m", "pytest", "-q", "-p", _PLUGIN, "-p", "no:cacheprovider"]
+    words = [sys.executable, "-m", "pytest", "-q"]
+    words += ["-p", "testinfra.plugin", "-p", _PLUGIN, "-p", "no:cacheprovider"]
     root = run.root or os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in run.paths])
     words += ["-c", config, f"--rootdir={root}", "--import-mode=importlib", "--hosts=bakery://machine"]
     return [*words, *(os.path.abspath(path) for path in run.paths)]
@@ -103,6 +104,8 @@ def _environment(run: CheckRun, directory: str, report: str) -> dict[str, str]:
         **kept,
         "PYTHONPATH": directory,
         "PYTHONDONTWRITEBYTECODE": "1",
+        # What else is installed must neither slow checks down nor change what they find.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "BAKERY_EXEC": json.dumps(run.exec_words),
         "BAKERY_REPORT": report,
     }

@@ -235,7 +235,8 @@ def _start_time(pid: int) -> int:
     return int(stat[stat.rindex(b")") + 2 :].split()[19])
 
 
-def _arguments(words: list[str]) -> tuple[int, int, dict[str, str], list[str]]:
+def parse_words(words: list[str]) -> tuple[int, int, dict[str, str], list[str]]:
+    """The process, its start time, the environment and the command that a command line means."""
     pid = start = -1
     environment = dict(CLEAN_ENVIRONMENT)
     while words and words[0] != "--":
@@ -257,7 +258,7 @@ def _arguments(words: list[str]) -> tuple[int, int, dict[str, str], list[str]]:
 def main(words: list[str]) -> int:
     """The command line; returns only if the command could not be run (126 or 127, as a shell has it)."""
     try:
-        pid, start, environment, command = _arguments(words)
+        pid, start, environment, command = parse_words(words)
         environment["TERM"] = os.environ.get("TERM", "dumb")
         Namespaces(pid, start).enter()
     except (NamespaceError, OSError, ValueError) as error:

@@ -10,9 +10,11 @@ module testinfra sets ``BAKERY_EXEC``, a JSON list of words that run the words a
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
+import sys
 from typing import Any
 
 try:
@@ -22,6 +24,8 @@ except ImportError:  # only read for its text, outside of pytest
     BACKENDS, BaseBackend = {}, object
 
 _MESSAGE_LINES = 30
+# The program of a container machine: a copy of namespaces.py.
+_ENTRY = "enter.py"
 # testinfra adds the host to the name of each check; there is only one.
 _HOST = "[bakery://machine]"
 _BLAMED = ("setup", "teardown")
@@ -33,17 +37,40 @@ class MachineBackend(BaseBackend):  # type: ignore[misc,valid-type]
     NAME = "bakery"
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
-        self._words = json.loads(os.environ["BAKERY_EXEC"])
+        self._prefix, self._options = way_in(json.loads(os.environ["BAKERY_EXEC"]))
         super().__init__(name, *args, **kwargs)
 
     def run(self, command: str, *args: str, **_options: Any) -> Any:
         """See BaseBackend; the shell is the machine's own."""
         text = self.encode(self.get_command(command, *args))
         done = subprocess.run(
-            [*self._words, "/bin/sh", "-c", text], stdin=subprocess.DEVNULL, capture_output=True, check=False
+            [*self._prefix, "/bin/sh", "-c", text],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            **self._options,
         )
         status = 128 - done.returncode if done.returncode < 0 else done.returncode
         return self.result(status, text, done.stdout, done.stderr)
+
+
+def way_in(words: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """What to put before a command, and options of subprocess, to have it run where ``words`` lead.
+
+    Words that start the program which enters namespaces need no Python of their own for every command: this
+    one can do what the program does.
+    """
+    start = [sys.executable, "-I", "-S"]
+    if words[:3] != start or os.path.basename(words[3]) != _ENTRY:
+        return words, {}
+    spec = importlib.util.spec_from_file_location("bakery_enter", words[3])
+    if spec is None or spec.loader is None:
+        return words, {}
+    entry = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(entry)
+    pid, ticks, environment, _command = entry.parse_words([*words[4:], "true"])
+    environment["TERM"] = os.environ.get("TERM", "dumb")
+    return [], {"env": environment, "preexec_fn": entry.Namespaces(pid, ticks).enter}
 
 
 class Reporter:

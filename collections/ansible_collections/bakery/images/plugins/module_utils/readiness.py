@@ -16,7 +16,10 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_command impo
     MachineCommand,
 )
 
-_POLL_S = 0.01
+_POLL_S = 0.005
+# A systemctl costs more than all our looks at its socket, and a booting machine needs the processor itself.
+_SOCKET = "run/systemd/private"
+_SOCKET_PATIENCE_S = 2.0
 _USABLE = ("running", "degraded")
 _LOGS = 20
 
@@ -30,6 +33,7 @@ def wait_for_systemd(command: MachineCommand, *, timeout_s: float) -> list[str]:
     deadline = time.monotonic() + timeout_s
     state = ""
     with _Process(command.namespaces.pid) as process:
+        process.await_file(_SOCKET, timeout_s=_SOCKET_PATIENCE_S)
         while time.monotonic() < deadline:
             process.must_run()
             # Before its socket exists, systemctl cannot wait for anything and says so at once.
@@ -92,6 +96,13 @@ class _Process:
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
+
+    def await_file(self, path: str, *, timeout_s: float) -> None:
+        """Wait until the process sees a file at ``path`` below its root, or ``timeout_s`` are over."""
+        deadline = time.monotonic() + timeout_s
+        while not os.path.exists(f"/proc/{self._pid}/root/{path}") and time.monotonic() < deadline:
+            if self.ended_within(_POLL_S):
+                return
 
     def must_run(self) -> None:
         """MachineFailure if the process has ended."""

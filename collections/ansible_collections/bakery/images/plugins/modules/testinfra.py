@@ -58,6 +58,8 @@ options:
     default: 1800
 notes:
   - Checks are code that runs on this host.
+  - Of pytest's plugins only testinfra is loaded, whatever else is installed; a C(conftest.py) may name more
+    in C(pytest_plugins).
 """
 
 EXAMPLES = r"""
