@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bakery.flows.kitchen import Kitchen, now_text
+from bakery.errors import MachineError
+from bakery.flows.kitchen import Kitchen, LayerCorrupt, now_text
 from bakery.model.progress import Note
 from bakery.model.project import BaseSpec
 from bakery.model.records import BaseRecord
@@ -25,15 +26,20 @@ def ensure_base(
         now = kitchen.catalog.bases().get((target, spec))
         if now and now != before:
             return now  # somebody else made it while we waited
-        up = kitchen.run(
-            "base.yml",
-            target,
-            {
-                "bakery_base": {"name": base.name, "source": {base.kind: dict(base.options)}},
-                "bakery_base_refresh": refresh or before is None,
-            },
-            watch=watch,
-        )
+        try:
+            up = kitchen.run(
+                "base.yml",
+                target,
+                {
+                    "bakery_base": {"name": base.name, "source": {base.kind: dict(base.options)}},
+                    "bakery_base_refresh": refresh or before is None,
+                },
+                watch=watch,
+            )
+        except LayerCorrupt:
+            raise
+        except MachineError as error:
+            raise MachineError(error.message, where=base.where, hint=error.hint) from error
         record = _record(target, base, up["base"])
         kitchen.catalog.add_base(record)
         return record

@@ -113,13 +113,18 @@ def error_of(failure: RunFailure) -> BakeryError:
     where = _place(failure.path)
     if failure.role is None or not is_provisioning(failure):
         task = f"{failure.task}: " if failure.task else ""
-        return MachineError(f"{task}{failure.message}", where=where)
+        return MachineError(f"{task}{failure.message}", where=None if _is_ours(failure.path) else where)
     return ProvisionError(f"role '{failure.role}', task '{failure.task}': {failure.message}", where=where)
 
 
 def is_provisioning(failure: RunFailure) -> bool:
     """Whether a role of the user failed, rather than a target's own entry point."""
     return (failure.play or "").startswith(PROVISION_PLAY)
+
+
+def _is_ours(path: str | None) -> bool:
+    """Whether the file is one of bakery's own steps, which is no place for a user to look at."""
+    return "ansible_collections/bakery/images/" in (path or "")
 
 
 def _place(path: str | None) -> Place | None:

@@ -63,3 +63,11 @@ def test_a_base_that_fails_is_not_remembered(place: Workplace) -> None:
     with pytest.raises(MachineError, match="no answer"):
         ensure_base(place.kitchen, TARGET, base())
     assert place.catalog.bases() == {}
+
+
+def test_a_base_that_cannot_be_made_is_told_with_its_line_in_the_project(place: Workplace) -> None:
+    path = "ansible_collections/bakery/images/roles/target_null/tasks/base.yml:2"
+    place.ansible.failures["base bookworm"] = task_failure("target_null", "no mirror", play="Base", path=path)
+    with pytest.raises(MachineError, match="no mirror") as caught:
+        ensure_base(place.kitchen, TARGET, base())
+    assert caught.value.where == base().where

@@ -124,3 +124,10 @@ def test_no_run_begins_after_a_request_to_stop(place: Workplace) -> None:
     with pytest.raises(InterruptedBake):
         place.kitchen.run("sweep.yml", TARGET, {})
     assert place.ansible.runs == []
+
+
+def test_trouble_in_a_step_of_bakery_names_no_file_of_its_own() -> None:
+    path = "ansible_collections/bakery/images/roles/target_null/tasks/boot.yml:2"
+    error = error_of(task_failure("target_null", "no room", play="Boot", path=path))
+    assert error.where is None
+    assert error.message == "Do it: no room"
