@@ -78,7 +78,7 @@ def sweep(throwaways: Throwaways, engine: Podman | None) -> list[str]:
 
 
 def named_networks() -> set[str]:
-    return set(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else set()
+    return {path.name for path in Path("/run").glob("netns/*")}
 
 
 def test_processes_of_a_machine_are_those_on_its_tree(throwaways: Throwaways, wanted: Wanted) -> None:
