@@ -223,10 +223,23 @@ class ShownLayer(TypedDict):
     packages: PackageChanges
 
 
+class ShownBase(TypedDict):
+    """The base of an image: bytes of its layers, uncompressed, and how many files are in them."""
+
+    name: str
+    digest: str
+    size: int
+    files: int
+
+
 class ShowDocument(TypedDict):
-    """``bakery show``; ``config`` is the image config the role set asks for."""
+    """``bakery show``; ``config`` is the image config the role set asks for.
+
+    ``base`` is null if the base was renewed or removed since.
+    """
 
     image: ImageBody
+    base: ShownBase | None
     layers: list[ShownLayer]
     config: dict[str, Any]
 

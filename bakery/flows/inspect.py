@@ -9,22 +9,25 @@ from typing import Any
 from bakery.errors import InputError
 from bakery.flows.kitchen import Kitchen
 from bakery.flows.repair import forgetting_what_is_corrupt
-from bakery.model.records import ImageRecord, LayerRecord
+from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
 
 
 @dataclass(frozen=True)
 class ImageView:
-    """An image with its role layers, lowest first."""
+    """An image with its role layers, lowest first; ``base`` is None if it was renewed or removed since."""
 
     image: ImageRecord
     layers: tuple[LayerRecord, ...]
+    base: BaseRecord | None = None
 
 
 def view_image(kitchen: Kitchen, image: ImageRecord) -> ImageView:
     """The image and what the catalog knows of its layers; layers that were pruned are absent."""
     known = kitchen.catalog.layers()
     layers = tuple(known[image.target, key] for key in image.layers if (image.target, key) in known)
-    return ImageView(image, layers)
+    bases = (one for one in kitchen.catalog.bases().values() if one.target == image.target)
+    base = next((one for one in bases if one.digest == image.base_digest), None)
+    return ImageView(image, layers, base)
 
 
 def compare_images(kitchen: Kitchen, ours: ImageRecord, theirs: ImageRecord) -> Mapping[str, Any]:

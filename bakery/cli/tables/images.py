@@ -11,6 +11,7 @@ from bakery.cli.documents import (
     ImagesDocument,
     PackageChanges,
     ShowDocument,
+    ShownBase,
     ShownLayer,
     VerifyDocument,
 )
@@ -87,6 +88,7 @@ def show_document(view: ImageView, *, latest: bool) -> ShowDocument:
     config = view.image.inputs.get("image", {})
     return {
         "image": image_body(view.image, latest=latest),
+        "base": _shown_base(view),
         "layers": [_shown_layer(layer) for layer in view.layers],
         "config": dict(config),
     }
@@ -114,7 +116,7 @@ def show_text(document: ShowDocument, paint: Paint, *, packages: bool, run: str 
     target = paint.dim(f"on {image['target']}, fingerprint {short(image['fingerprint'])}")
     parts = [f"{paint.bold(image['role_set'])}  {target}"]
     parts += [f"  {paint.dim(f'{label:7}')} {clean(value)}" for label, value in facts if value]
-    parts += ["", _layer_table(document["layers"], paint)]
+    parts += ["", _layer_table(document, paint)]
     if document["config"]:
         parts += ["", paint.dim("  CONFIG"), *_config_lines(document["config"])]
     if packages:
@@ -142,6 +144,18 @@ def verify_text(document: VerifyDocument, paint: Paint) -> str:
     return "\n".join(lines)
 
 
+def _shown_base(view: ImageView) -> ShownBase | None:
+    if view.base is None:
+        return None
+    layers = view.base.layers
+    return {
+        "name": view.image.base,
+        "digest": view.base.digest,
+        "size": sum(int(layer.get("size", 0)) for layer in layers),
+        "files": sum(int(layer.get("files", 0)) for layer in layers),
+    }
+
+
 def _shown_layer(layer: LayerRecord) -> ShownLayer:
     files = layer.detail.get("files")
     return {
@@ -163,7 +177,7 @@ def _packages(told: Mapping[str, Any]) -> PackageChanges:
     return {"added": rows("added"), "removed": rows("removed"), "changed": rows("changed")}
 
 
-def _layer_table(layers: Sequence[ShownLayer], paint: Paint) -> str:
+def _layer_table(document: ShowDocument, paint: Paint) -> str:
     columns = [
         Column("ROLE", elastic=True),
         Column("VERSION"),
@@ -173,7 +187,12 @@ def _layer_table(layers: Sequence[ShownLayer], paint: Paint) -> str:
         Column("TIME", right=True),
         Column("PACKAGES"),
     ]
-    rows: list[list[str | Cell]] = [
+    base = document["base"]
+    rows: list[list[str | Cell]] = []
+    if base:
+        head = [f"(base) {base['name']}", "", short(base["digest"]), size(base["size"])]
+        rows.append([*head, str(base["files"] or ""), "", ""])
+    rows += [
         [
             layer["role"],
             layer["version"] or "",
@@ -183,7 +202,7 @@ def _layer_table(layers: Sequence[ShownLayer], paint: Paint) -> str:
             seconds(layer["seconds"]),
             _package_counts(layer["packages"]),
         ]
-        for layer in layers
+        for layer in document["layers"]
     ]
     return grid(columns, rows, paint, indent="  ")
 

@@ -158,7 +158,9 @@ def refreshed_text(before: Mapping[tuple[str, str], str], document: BaseDocument
             how = "the same as before" if old == one["digest"] else paint.yellow(f"changed from {short(old)}")
         lines.append(f"{paint.bold(one['name'])} on {one['target']}: {short(one['digest'])}, {how}")
     changed = [
-        one["name"] for one in document["bases"] if before.get((one["target"], one["name"])) != one["digest"]
+        one["name"]
+        for one in document["bases"]
+        if before.get((one["target"], one["name"])) not in (None, one["digest"])
     ]
     if changed:
         lines.append(f"Role sets on {listed(changed)} will be baked again.")

@@ -36,7 +36,7 @@ from bakery.flows.inspect import ImageView
 from bakery.flows.upkeep import PrunePlan, Swept
 from bakery.model.records import CheckReport
 from bakery.model.result import BakeResult, Irreproducible, LayerResult, Status
-from tests.unit.builders import base_record, image_record, layer_record
+from tests.unit.builders import base, base_record, image_record, layer_record
 from tests.unit.cli.conftest import NARROW, PLAIN
 from tests.unit.flows.workplace import Workplace
 
@@ -185,6 +185,16 @@ def test_show(golden: Golden) -> None:
     golden("show", show_text(document, NARROW, packages=False, run="podman run --rm api:latest"))
 
 
+def test_show_begins_its_layers_with_the_base() -> None:
+    layers = ({"id": "b1", "size": 240_000_000, "files": 9000}, {"id": "b2", "size": 1_000_000, "files": 1})
+    view = replace(shown(), base=base_record(base(), layers=layers))
+    document = show_document(view, latest=True)
+    assert document["base"] is not None
+    assert (document["base"]["size"], document["base"]["files"]) == (241_000_000, 9001)
+    text = show_text(document, PLAIN, packages=False, run=None)
+    assert re.search(r"^  \(base\) bookworm +content of b +241 MB +9001$", text, re.MULTILINE)
+
+
 def test_show_with_packages(golden: Golden) -> None:
     golden("show_packages", show_text(show_document(shown(), latest=True), PLAIN, packages=True, run=None))
 
@@ -266,6 +276,7 @@ def test_refreshed_bases_say_what_follows() -> None:
     document: BaseDocument = {"bases": [base_body("null", "bookworm", record=record, wanted=True)]}
     changed = refreshed_text({("null", "bookworm"): "sha256:" + "b" * 64}, document, PLAIN)
     assert changed.endswith("Role sets on bookworm will be baked again.")
+    assert "will be baked again" not in refreshed_text({}, document, PLAIN)
     same = refreshed_text({("null", "bookworm"): "sha256:" + "a" * 64}, document, PLAIN)
     assert same == "bookworm on null: aaaaaaaaaaaa, the same as before"
 
