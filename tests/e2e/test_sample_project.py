@@ -51,10 +51,19 @@ def running(run_podman: Podman, image: str, *options: str) -> Iterator[str]:
     """A container of ``image`` as a user would start it, removed afterwards."""
     container = run_podman("run", "--detach", "--systemd=always", *options, image).strip()
     try:
-        run_podman("exec", container, "systemctl", "is-system-running", "--wait")
+        wait_until_booted(run_podman, container)
         yield container
     finally:
         run_podman("rm", "--force", "--time", "5", container)
+
+
+def wait_until_booted(run_podman: Podman, container: str) -> None:
+    """Ask until systemd has a bus to answer on and says that every unit is up."""
+    for _ in range(300):
+        said = run_podman("exec", container, "sh", "-c", "systemctl is-system-running --wait || true")
+        if said.strip() in {"running", "degraded"}:
+            break
+    assert said.strip() == "running", run_podman("exec", container, "systemctl", "--failed")
 
 
 def get(url: str) -> str:
