@@ -14,14 +14,14 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the end-to-end tests in one process: they share an engine, images made once, and few processors.
+    """Keep the end-to-end tests of a file in one process: they share what their fixtures made.
 
-    With ``-n`` and ``--dist loadgroup`` the other processes run everything else meanwhile.
+    With ``-n`` and ``--dist loadgroup`` every process has a $BAKERY_HOME of its own.
     """
     for item in items:
         if item.path.is_relative_to(REPOSITORY / "tests" / "e2e"):
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("engine"))
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

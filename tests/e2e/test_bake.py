@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import NOTHING, Kitchen
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 
 def test_a_role_set_becomes_a_verified_image_and_nothing_stays(kitchen: Kitchen) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import NOTHING, Kitchen
 from tests.e2e.small_project import write, write_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 IDLE = "---\n- name: Do nothing\n  ansible.builtin.debug:\n    msg: nothing\n"
 ROLES = {"idle": IDLE, "idler": IDLE, "dot": write("/srv/dot", "dot")}

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.conftest import NOTHING, Kitchen
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 
 def lines_until(process: subprocess.Popen[str], number: int) -> list[str]:

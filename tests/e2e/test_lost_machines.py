@@ -22,7 +22,7 @@ from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
 from ansible_collections.bakery.images.plugins.module_utils.sweeping import Sweep
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways, Wanted
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 SYSTEMD = BaseRequest("debian-12", debian=DebianSpec(suite="bookworm"))
 DEAD = Owner(bake="b", pid=1, start=1, boot="another boot")

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.conftest import NOTHING, Kitchen
 from tests.e2e.small_project import make_base, write, write_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 
 @dataclass(frozen=True)

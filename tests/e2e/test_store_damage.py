@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.conftest import NOTHING, Kitchen
 from tests.e2e.small_project import clone_home, edit_check, make_base, write, write_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 ROLES = {"dot": write("/srv/dot", "dot"), "dash": write("/srv/dash", "dash")}
 SETS = {"dot": "dot", "line": "dot, dash"}
