@@ -28,12 +28,17 @@ def main(names: list[str]) -> int:
         return 2
     timings = [timing for name in names or BENCHMARKS for timing in BENCHMARKS[name]()]
     print(f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()} {platform.release()}")
+    print(f"{'TASK':34} {'WHO':37} {'MEDIAN':>9} {'BEST':>9} {'RATIO':>7} {'BOUND':>9}")
     for timing in timings:
-        bound = f"  (bound {timing.bound:g} s)" if timing.bound else ""
-        print(f"{timing.task:40} {timing.who:32} {timing.median:8.2f} s ± {timing.spread:.2f}{bound}")
+        ratio = f"{timing.ratio:.2f}" if timing.ratio else ""
+        bound = f"{timing.bound:.2f} s" if timing.bound else ""
+        figures = f"{timing.median:7.2f} s {timing.best:7.2f} s {ratio:>7} {bound:>9}"
+        print(f"{timing.task:34} {timing.who:37} {figures}".rstrip())
     RESULTS.mkdir(exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    (RESULTS / f"{stamp}.json").write_text(json.dumps([asdict(one) for one in timings], indent=2) + "\n")
+    host = {"processors": os.cpu_count(), "machine": platform.machine(), "load": os.getloadavg()}
+    result = {"host": host, "timings": [asdict(one) for one in timings]}
+    (RESULTS / f"{stamp}.json").write_text(json.dumps(result, indent=2) + "\n")
     return 0
 
 
