@@ -17,14 +17,18 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class SignalCancel:
     """``ports.Cancel`` as a context manager for the main thread; the old handlers come back at the end.
 
-    ``on_first`` is called once, from the signal handler, when the first signal arrives. Outside the main
-    thread no handler is set and ``request`` is the only way to ask.
+    ``on_first`` is called once, from the signal handler, when the first signal arrives, ``on_second`` before
+    the second one ends this process. Outside the main thread no handler is set and ``request`` is the only
+    way to ask.
     """
 
-    def __init__(self, on_first: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, on_first: Callable[[], None] | None = None, on_second: Callable[[], None] | None = None
+    ) -> None:
         # A plain flag: taking a lock (threading.Event has one) in a signal handler may wait for ever.
         self._asked = False
         self._on_first = on_first
+        self._on_second = on_second
         self._old: dict[signal.Signals, Any] = {}
 
     def requested(self) -> bool:
@@ -49,7 +53,11 @@ class SignalCancel:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # signal's signature
         if self._asked:
-            os._exit(ExitCode.INTERRUPTED)
+            try:
+                if self._on_second:
+                    self._on_second()
+            finally:
+                os._exit(ExitCode.INTERRUPTED)
         self._asked = True
         if self._on_first:
             self._on_first()

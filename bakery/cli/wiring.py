@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.adapters.ansible.places import collection_paths, known_targets
+from bakery.adapters.ansible.processes import kill_runs_of_this_process
 from bakery.adapters.ansible.runner import AnsibleRunner
 from bakery.adapters.ansible.toolchain import find_toolchain
 from bakery.adapters.cancel import SignalCancel
@@ -41,7 +42,7 @@ def open_kitchen(
     session: Session, watch: Watch = ignore_events, project: Project | None = None
 ) -> Iterator[Kitchen]:
     """The doors for one invocation, with signals handled while it lasts."""
-    with SignalCancel() as cancel:
+    with SignalCancel(on_second=kill_runs_of_this_process) as cancel:
         yield Kitchen(
             home=session.home,
             project_root=project.root if project else Path.cwd(),

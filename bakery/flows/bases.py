@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery.errors import MachineError
-from bakery.flows.kitchen import Kitchen, LayerCorrupt, now_text
+from bakery.flows.kitchen import Kitchen, LayerCorrupt, minded_machine, now_text
 from bakery.model.progress import Note
 from bakery.model.project import BaseSpec
 from bakery.model.records import BaseRecord
@@ -27,15 +27,18 @@ def ensure_base(
         if now and now != before:
             return now  # somebody else made it while we waited
         try:
-            up = kitchen.run(
-                "base.yml",
-                target,
-                {
-                    "bakery_base": {"name": base.name, "source": {base.kind: dict(base.options)}},
-                    "bakery_base_refresh": refresh or before is None,
-                },
-                watch=watch,
-            )
+            with minded_machine(kitchen, target, purpose="base", role_set=base.name) as machine:
+                up = kitchen.run(
+                    "base.yml",
+                    target,
+                    {
+                        "bakery_machine_id": machine.id,
+                        "bakery_base": {"name": base.name, "source": {base.kind: dict(base.options)}},
+                        "bakery_base_refresh": refresh or before is None,
+                    },
+                    watch=watch,
+                )
+                machine.gone()
         except LayerCorrupt:
             raise
         except MachineError as error:

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.e2e.conftest import NOTHING, Kitchen
 from tests.e2e.small_project import make_base, write, write_project
 
 pytestmark = pytest.mark.e2e
+
+NEW = token_hex(4)  # baked by nobody yet
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Elsewhere(Kitchen):
 
 @pytest.fixture
 def dots(home: Path, bakery_command: Path, tmp_path: Path) -> Kitchen:
-    roles = {"dot": write("/srv/dot", tmp_path.name)}
+    roles = {"dot": write("/srv/dot", NEW)}
     project = write_project(tmp_path / "project", roles, {"dot": "dot"})
     return Kitchen(command=bakery_command, home=home, project=project)
 
@@ -73,7 +76,7 @@ def test_an_engine_that_does_not_work_is_a_sentence(
 ) -> None:
     make_base(dots)
     change = dots.project / "roles" / "dot" / "tasks" / "main.yml"
-    change.write_text(change.read_text().replace(tmp_path.name, f"another {tmp_path.name}"))
+    change.write_text(change.read_text().replace(NEW, f"{tmp_path.name} {NEW}"))
     bin_directory = tmp_path / "bin"
     path = with_podman(bin_directory, script) if script else without_podman(bin_directory)
     broken = elsewhere(dots, path)

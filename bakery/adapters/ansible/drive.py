@@ -34,6 +34,9 @@ _RUNNER_VARIABLES = (
 def drive(run: Run, watch: TaskWatch, *, cancel: Cancel, places: Places) -> RunResult:
     """Run ``run.playbook`` to its end; see ``AnsibleRunner.run``."""
     begun = time.monotonic()
+    # Two first runs may come here at once. Importing a submodule does not wait for a package that another
+    # thread is still importing, importing the package does.
+    importlib.import_module("ansible_runner")
     with private_dir() as private:
         listener = Listener(watch, PathShower(run.project_root, private.path))
         stopper = Stopper(private.run_id, cancel, run.timeouts)

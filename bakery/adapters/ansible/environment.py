@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bakery.adapters.ansible.places import Places, collection_paths, permits
 from bakery.adapters.ansible.private_dir import PrivateDir
-from bakery.adapters.ansible.processes import RUN_MARKER
+from bakery.adapters.ansible.processes import OWNER_PID, RUN_MARKER
 from bakery.model.run import Run
 
 # What the tools that modules start need to know about the user and the network. No SSH agent: no key of the
@@ -41,7 +41,6 @@ _PASSED = frozenset(
 )
 _PASSED_PREFIXES = ("AWS_",)
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-OWNER_PID = "BAKERY_OWNER_PID"
 
 
 def run_environment(run: Run, private: PrivateDir, places: Places) -> dict[str, str]:

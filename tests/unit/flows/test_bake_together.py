@@ -232,4 +232,4 @@ def test_an_interrupted_base_starts_no_other(tmp_path: Path) -> None:
     place.ansible.before = lambda _: place.cancel.request()
     results = place.bake()
     assert [one.error.exit_code for one in results if one.error] == [ExitCode.INTERRUPTED] * 2
-    assert place.ansible.labels() == ["base bookworm"]
+    assert place.ansible.labels() == ["base bookworm", "discard"]

@@ -49,6 +49,7 @@ class BaseRequest:
     name: str
     debian: DebianSpec | None = None
     oci: str | None = None
+    machine_id: str = ""
 
     @property
     def key(self) -> str:
@@ -87,7 +88,8 @@ class BaseStore:
     def make(self, request: BaseRequest) -> dict[str, Any]:
         """Make the base and remember it."""
         if request.debian:
-            base = self._make_debian(request.debian, request.key)
+            machine_id = request.machine_id or f"base-{request.key}-{os.getpid()}"
+            base = self._make_debian(request.debian, machine_id)
         else:
             base = import_oci_source(self.store, request.oci or "")
             base["layers"] = [self._layer(layer_id) for layer_id in base["layers"]]
@@ -96,8 +98,7 @@ class BaseStore:
         write_atomically(self._path(request), canonical_json(base) + b"\n")
         return base
 
-    def _make_debian(self, spec: DebianSpec, key: str) -> dict[str, Any]:
-        machine_id = f"base-{key}-{os.getpid()}"
+    def _make_debian(self, spec: DebianSpec, machine_id: str) -> dict[str, Any]:
         owner = Owner(bake="base", pid=os.getpid(), start=process_start(os.getpid()) or 0, boot=boot_id())
         self._machines.begin(new_journal(machine_id, "base", owner=owner, ttl_s=_TTL_S))
         directory = self._machines.path(machine_id)

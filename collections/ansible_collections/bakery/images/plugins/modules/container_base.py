@@ -81,6 +81,11 @@ options:
           - A tag is resolved to a digest when the base is made, and that digest stays until it is refreshed.
         type: str
         required: true
+  machine_id:
+    description:
+      - Name of the machine that a new base is made in.
+      - It is gone when the module ends, unless the module is killed.
+    type: str
   refresh:
     description: Make the base anew although it is remembered.
     type: bool
@@ -171,6 +176,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             },
             "oci": {"type": "dict", "options": {"reference": {"type": "str", "required": True}}},
             "refresh": {"type": "bool", "default": False},
+            "machine_id": {"type": "str"},
         },
         mutually_exclusive=[("debian", "oci")],
         required_one_of=[("debian", "oci")],
@@ -190,6 +196,7 @@ def ensure_base(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
         name=params["name"],
         debian=DebianSpec.from_wire(params["debian"]) if params["debian"] else None,
         oci=params["oci"]["reference"] if params["oci"] else None,
+        machine_id=params["machine_id"] or "",
     )
     bases = BaseStore(os.path.join(params["home"], "container"))
     before = bases.find(request)
