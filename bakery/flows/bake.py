@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -27,6 +27,8 @@ from bakery.ports import TaskWatch
 
 # How often a bake starts over because the store lost a layer that the catalog knew.
 _REPAIRS = 3
+# The kernel gives a signal to any thread, and Python handles it in the main one: that never sleeps for long.
+_ATTENTION_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,12 @@ def _bake_sets(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]
         request = replace(request, plan=request.replan())
     oven = _Oven(request, kitchen)
     with ThreadPoolExecutor(max_workers=max(1, request.jobs), thread_name_prefix="bake") as pool:
-        return tuple(
-            pool.map(lambda one: oven.bake(one, made.get(_base_of(one), _NO_BASE)), request.plan.sets)
-        )
+        futures = [
+            pool.submit(oven.bake, one, made.get(_base_of(one), _NO_BASE)) for one in request.plan.sets
+        ]
+        while wait(futures, timeout=_ATTENTION_S).not_done:
+            pass
+        return tuple(future.result() for future in futures)
 
 
 @dataclass(frozen=True)
