@@ -63,7 +63,7 @@ test-packages:
 
 .PHONY: test
 test: setup test-packages  ## every linter and every test, in one pytest run
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: setup test-packages  ## the linters alone

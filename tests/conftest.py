@@ -13,16 +13,11 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the end-to-end tests of a file in one process: they share what their fixtures made.
-
-    With ``-n`` and ``--dist loadgroup`` every process has a $BAKERY_HOME of its own.
-    """
+    """Whatever stands in tests/e2e needs root and real engines."""
     for item in items:
         if item.path.is_relative_to(REPOSITORY / "tests" / "e2e"):
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,7 @@ def new_pipeline(
         pytest.param(
             "container",
             id="container",
-            marks=[pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("engine")],
+            marks=[pytest.mark.e2e, pytest.mark.slow],
         ),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.conftest import Kitchen
 from tests.e2e.small_project import write, write_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 PACKAGE = """\
 ---

@@ -16,7 +16,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from tests.e2e.conftest import NOTHING, Kitchen
 from tests.e2e.small_project import clone_home, make_base, write, write_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 PASSWORD = "open sesame"
 SENTINELS = {"inline": "inLineS3ntinel", "filed": "vaultF1leS3ntinel", "hidden": "noL0gS3ntinel"}

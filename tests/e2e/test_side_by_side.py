@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.conftest import NOTHING, Kitchen, Outcome
 from tests.e2e.small_project import write, write_project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 # Goes on when the test has made the file in the machine: what happens meanwhile is certain to.
 WAIT = """\

@@ -13,7 +13,7 @@ from tests.e2e.conftest import NOTHING, Kitchen
 from tests.e2e.small_project import make_base, write, write_project
 from tests.e2e.test_side_by_side import WAIT, Bake, let_go
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine")]
+pytestmark = pytest.mark.e2e
 
 # Port 9 (discard) of this host: nobody listens.
 NOWHERE = "127.0.0.1:9"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lint.conftest import Tool
 
-pytestmark = [pytest.mark.lint, pytest.mark.slow, pytest.mark.xdist_group("sanity")]
+pytestmark = [pytest.mark.lint, pytest.mark.slow]
 
 
 @pytest.fixture
