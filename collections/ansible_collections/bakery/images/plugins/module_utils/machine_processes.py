@@ -10,6 +10,7 @@ does: whoever has ``/`` on an overlay with the machine's upper directory runs in
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Iterator
@@ -21,7 +22,6 @@ from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import
 _NETWORKS = "/run/netns"
 # Nothing survives SIGKILL but a process that the kernel keeps, for example on a dead network file system.
 _KILL_S = 10.0
-_POLL_S = 0.02
 
 
 def processes_on(directory: str) -> list[int]:
@@ -39,15 +39,28 @@ def end_processes(directory: str) -> list[int]:
     networks = set(filter(None, map(_network, found)))
     deadline = time.monotonic() + _KILL_S
     while left:
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if time.monotonic() > deadline:
+        ended = [_kill(pid, deadline) for pid in left]
+        if not all(ended):
             raise MachineFailure(f"process {left[0]} of the machine in {directory} does not end when killed")
-        time.sleep(_POLL_S)
-        left = processes_on(directory)
+        left = processes_on(directory)  # a process may have had a child meanwhile
     _forget_networks(networks)
     return found
+
+
+def _kill(pid: int, deadline: float) -> bool:
+    """Kill a process and wait for its end, which is later than when it gave its root up; whether it ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        left_s = max(deadline - time.monotonic(), 0)
+        return bool(select.select([descriptor], [], [], left_s)[0])
+    except ProcessLookupError:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def _pids() -> Iterator[int]:
