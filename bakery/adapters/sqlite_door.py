@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 _PATIENCE_S = 30.0
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_ROOM = 1 << 17  # the write-ahead log's index and some pages, in bytes
 _PRIMARY = 0xFF  # an extended result code holds the primary one in its low byte
 
 
@@ -122,11 +123,17 @@ class SqliteDoor:
                 f"the catalog {path} is damaged ({error})",
                 hint="move it away; what it knew will be baked again",
             )
-        if code == sqlite3.SQLITE_FULL:
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path.parent)):
             return MachineError(f"no space left for {path}", hint="free some space, 'bakery prune' may help")
         if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
             return MachineError(f"cannot use the catalog {path}: {error}", hint="is its disk read-only?")
         return MachineError(f"cannot use the catalog {path}: {error}")
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether not even the files that SQLite keeps beside its database find room."""
+    space = os.statvfs(folder)
+    return space.f_bavail * space.f_frsize < _ROOM
 
 
 @contextmanager

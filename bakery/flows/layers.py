@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bakery.errors import BakeryError, ProvisionError
+from bakery.errors import BakeryError, MachineError, ProvisionError
 from bakery.flows.kitchen import Kitchen, minded_machine, now_text
 from bakery.model.plan import LayerNode
 from bakery.model.progress import Note
@@ -74,23 +74,36 @@ def _say_waiting(kitchen: Kitchen, job: LayerJob) -> None:
 
 def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> LayerOutcome:
     started = time.monotonic()
-    with minded_machine(kitchen, job.target, purpose="bake", role_set=job.role_set) as machine:
-        try:
-            up = kitchen.run(
-                "layer.yml",
-                job.target,
-                {**layer_variables(job), "bakery_machine_id": machine.id},
-                provision=provision_of(job),
-                watch=watch,
-            )
-        except ProvisionError as failure:
-            if job.on_failure(failure) is OnError.KEEP:
-                machine.keep_as = f"{job.role_set}-{job.target}"
-            _record_failure(kitchen, job, failure, kept=machine.keep_as)
-            raise
-        machine.gone()
+    kept: str | None = None
+    try:
+        with minded_machine(kitchen, job.target, purpose="bake", role_set=job.role_set) as machine:
+            try:
+                up = kitchen.run(
+                    "layer.yml",
+                    job.target,
+                    {**layer_variables(job), "bakery_machine_id": machine.id},
+                    provision=provision_of(job),
+                    watch=watch,
+                )
+            except ProvisionError as failure:
+                if job.on_failure(failure) is OnError.KEEP:
+                    machine.keep_as = kept = f"{job.role_set}-{job.target}"
+                raise
+            machine.gone()
+    except ProvisionError as failure:
+        # Not before the machine is gone: what the role wrote may have left no room on the disk.
+        _remember_failure(kitchen, job, failure, kept=kept)
+        raise
     record = _remember(kitchen, job, up["layer"], key=key, seconds=time.monotonic() - started)
     return LayerOutcome(record, cached=False)
+
+
+def _remember_failure(kitchen: Kitchen, job: LayerJob, failure: BakeryError, *, kept: str | None) -> None:
+    """Record a failed attempt; where even that fails, the role's failure is still the one to be told."""
+    try:
+        _record_failure(kitchen, job, failure, kept=kept)
+    except MachineError as trouble:
+        kitchen.watch(Note(job.role_set, f"that it failed could not be recorded: {trouble.message}"))
 
 
 def layer_variables(job: LayerJob) -> dict[str, Any]:

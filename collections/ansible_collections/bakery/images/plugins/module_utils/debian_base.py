@@ -31,6 +31,8 @@ _SOURCE_DATE_EPOCH = 1_577_836_800
 _CONTAINED = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
 _TIMEOUT_S = 3600
 _LAST_LINES = 6
+# In bytes: less than the package lists of any suite.
+_NO_SPACE = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def make_tree(spec: DebianSpec, tree: str) -> None:
             f"mmdebstrap took longer than {_TIMEOUT_S} seconds for '{spec.suite}'"
         ) from error
     if done.returncode:
-        raise MachineFailure(f"mmdebstrap could not make '{spec.suite}': {_reason(done.stderr)}")
+        reason = "there is no space left for it" if _is_full(tree) else _reason(done.stderr)
+        raise MachineFailure(f"mmdebstrap could not make '{spec.suite}': {reason}")
 
 
 def newest_changelog(tree: str) -> int:
@@ -151,6 +154,12 @@ def _ubuntu_suites() -> frozenset[str]:
             return _UBUNTU_SUITES | {line.split(",")[2] for line in table if line.count(",") > 3}
     except FileNotFoundError:
         return _UBUNTU_SUITES
+
+
+def _is_full(tree: str) -> bool:
+    """Whether the disk is so full that this is what went wrong; apt tells that to mmdebstrap alone."""
+    status = os.statvfs(os.path.dirname(tree))
+    return status.f_bavail * status.f_frsize < _NO_SPACE
 
 
 def _reason(stderr: str) -> str:

@@ -63,8 +63,10 @@ def find_garbage(store: LayerStore, keep: Keep) -> Garbage:
     kept_layers = set(keep.layers) | _layers_in_use(store)
     for path, base in _documents(os.path.join(store.root, "bases"), ".json"):
         key = os.path.basename(path).removesuffix(".json")
-        if {key, base.get("name"), base.get("digest")} & keep.bases:
-            kept_layers.update(layer["id"] for layer in base.get("layers", ()))
+        layers = {layer["id"] for layer in base.get("layers", ())}
+        # One that lost a layer, or whose layer is corrupt, was made again under another id.
+        if {key, base.get("name"), base.get("digest")} & keep.bases and all(map(store.exists, layers)):
+            kept_layers |= layers
         else:
             garbage.bases.append(path)
     for layer_id in store.ids():
