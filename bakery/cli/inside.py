@@ -36,7 +36,8 @@ def capture(
         return done.returncode
 
     code = run_shell(kitchen, inside, use)
-    return inside.target, code, *output  # type: ignore[return-value]
+    stdout, stderr = output
+    return inside.target, code, stdout, stderr
 
 
 def argv_of(machine: Mapping[str, Any], words: Sequence[str]) -> list[str]:
