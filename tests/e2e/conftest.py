@@ -7,13 +7,15 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.e2e.machines import Machines
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bakery_command(bin_directory: Path) -> Path:
     return bin_directory / "bakery"
+
+
+@pytest.fixture(scope="module")
+def machines(
+    home: Path, tmp_path_factory: pytest.TempPathFactory, repository: Path, bin_directory: Path
+) -> Iterator[Machines]:
+    """Machines that are gone after the tests of a file."""
+    workplace = tmp_path_factory.mktemp("machines")
+    made = Machines(home, workplace, bin_directory / "ansible-playbook", repository / "collections")
+    yield made
+    made.discard()
 
 
 @pytest.fixture

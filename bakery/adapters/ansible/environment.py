@@ -37,6 +37,7 @@ _PASSED = frozenset(
         "XDG_DATA_HOME",
         "XDG_CONFIG_HOME",
         "BAKERY_HOME",
+        "BAKERY_EXECUTOR",
     }
 )
 _PASSED_PREFIXES = ("AWS_",)

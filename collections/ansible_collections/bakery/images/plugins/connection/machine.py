@@ -67,6 +67,23 @@ options:
     choices: [auto, namespaces, engine]
     vars:
       - name: ansible_bakery_entry
+  executor:
+    description:
+      - Whether tasks are carried out by a process that waits in the machine, with C(ansible.module_utils)
+        imported, instead of by a new Python for each of them. The results are the same.
+      - It needs root on this host and O(machine_directory). Tasks of other users, background jobs, and
+        modules whose module_utils are not those of this ansible-core take the ordinary path all the same.
+    type: bool
+    default: true
+    env:
+      - name: BAKERY_EXECUTOR
+    vars:
+      - name: ansible_bakery_executor
+  machine_directory:
+    description: Directory of the machine on this host; the way to its executor is kept there.
+    type: path
+    vars:
+      - name: ansible_bakery_directory
   machine_environment:
     description:
       - Environment of every command in the machine, beside a fixed minimal one. Nothing else of the
@@ -87,6 +104,7 @@ options:
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
@@ -98,8 +116,12 @@ from ansible_collections.bakery.images.plugins.plugin_utils.executor import (
     EngineExecutor,
     Executor,
     NamespaceExecutor,
+    Outcome,
     proxy_environment,
 )
+from ansible_collections.bakery.images.plugins.plugin_utils.payload_cache import PayloadCache
+from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import ExecutorDied, WarmExecutor
+from ansible_collections.bakery.images.plugins.plugin_utils.warm_start import NamespaceStarter
 
 display = Display()
 
@@ -118,11 +140,14 @@ class Connection(ConnectionBase):
 
     def _connect(self) -> Connection:
         self._connected_executor()
+        payloads = self._payloads()
+        if payloads:
+            payloads.offer()
         return self
 
     def _connected_executor(self) -> Executor:
         if self._executor is None:
-            self._executor = self._ordinary_executor()
+            self._executor = self._warm_if_possible(self._ordinary_executor())
             self._connected = True
             display.vvv("MACHINE entered", host=self._name())
         return self._executor
@@ -133,7 +158,12 @@ class Connection(ConnectionBase):
         """Run a shell command line in the machine; returns its exit status, output and error output."""
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
         display.vvv(f"EXEC {to_text(cmd)}", host=self._name())
-        return self._run(["/bin/sh", "-c", to_text(cmd, errors="surrogate_or_strict")], in_data)
+        words = ["/bin/sh", "-c", to_text(cmd, errors="surrogate_or_strict")]
+        outcome = self._reached(lambda executor: executor.run(words, stdin=in_data))
+        payloads = self._payloads() if in_data else None
+        if payloads:
+            payloads.keep()
+        return outcome.status, outcome.stdout, outcome.stderr
 
     def put_file(self, in_path: str, out_path: str) -> None:
         """Write a file of this host into the machine; a process in the machine opens the target."""
@@ -142,19 +172,18 @@ class Connection(ConnectionBase):
         if not os.path.exists(to_bytes(in_path, errors="surrogate_or_strict")):
             raise AnsibleFileNotFound(f"{in_path} does not exist on this host")
         with open(to_bytes(in_path, errors="surrogate_or_strict"), "rb") as source:
-            status, _stdout, stderr = self._run(["/bin/sh", "-c", 'cat > "$1"', "sh", out_path], source)
-        if status:
-            raise AnsibleError(f"cannot write {out_path} in the machine: {to_text(stderr).strip()}")
+            outcome = self._reached(lambda executor: executor.put(source, out_path))
+        if outcome.status:
+            raise AnsibleError(f"cannot write {out_path} in the machine: {to_text(outcome.stderr).strip()}")
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Copy a file of the machine to this host; a process in the machine opens the source."""
         super().fetch_file(in_path, out_path)
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self._name())
-        status, content, stderr = self._run(["/bin/sh", "-c", 'cat < "$1"', "sh", in_path], None)
-        if status:
-            raise AnsibleError(f"cannot read {in_path} in the machine: {to_text(stderr).strip()}")
         with open(to_bytes(out_path, errors="surrogate_or_strict"), "wb") as out:
-            out.write(content)
+            outcome = self._reached(lambda executor: executor.fetch(in_path, out))
+        if outcome.status:
+            raise AnsibleError(f"cannot read {in_path} in the machine: {to_text(outcome.stderr).strip()}")
 
     def reset(self) -> None:
         """Enter the machine anew, as ``meta: reset_connection`` asks for."""
@@ -168,14 +197,34 @@ class Connection(ConnectionBase):
             self._executor = None
         self._connected = False
 
-    def _run(self, command: list[str], stdin: Any) -> tuple[int, bytes, bytes]:
+    def _reached(self, use: Callable[[Executor], Outcome]) -> Outcome:
         try:
-            outcome = self._connected_executor().run(command, stdin=stdin)
-        except OSError as error:
+            return use(self._connected_executor())
+        except (OSError, ExecutorDied) as error:
             raise AnsibleConnectionFailure(
                 f"cannot run a command in machine {self._name()}: {error}"
             ) from error
-        return outcome.status, outcome.stdout, outcome.stderr
+
+    def _payloads(self) -> PayloadCache | None:
+        """Beside the machines, so that it is for those who may make some."""
+        directory = self.get_option("machine_directory")
+        if not directory or not self.get_option("executor"):
+            return None
+        return PayloadCache(os.path.join(os.path.dirname(os.path.dirname(directory)), "payloads"))
+
+    def _warm_if_possible(self, ordinary: Executor) -> Executor:
+        directory = self.get_option("machine_directory")
+        wanted = directory and self.get_option("executor")
+        if not wanted or not isinstance(ordinary, NamespaceExecutor):
+            return ordinary
+        starter = NamespaceStarter(ordinary.namespaces, ordinary.environment, directory)
+        name = self._name()
+        return WarmExecutor(
+            ordinary,
+            starter,
+            warn=lambda text: display.warning(f"{name}: {text}"),
+            note=lambda text: display.vvv(text, host=name),
+        )
 
     def _ordinary_executor(self) -> Executor:
         environment = {**proxy_environment(), **self._environment()}

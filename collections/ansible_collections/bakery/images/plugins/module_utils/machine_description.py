@@ -41,7 +41,7 @@ def describe(
     return {
         "id": journal.id,
         "kind": "container",
-        "hostvars": _hostvars(journal, tree, environment),
+        "hostvars": _hostvars(journal, directory, environment),
         "exec": [*prefix, "--"],
         "shell": [engine, "exec", "--interactive", "--tty", "--user", "0", container, shell],
         "root": tree,
@@ -50,7 +50,8 @@ def describe(
     }
 
 
-def _hostvars(journal: Journal, tree: str, environment: dict[str, str]) -> dict[str, Any]:
+def _hostvars(journal: Journal, directory: str, environment: dict[str, str]) -> dict[str, Any]:
+    tree = os.path.join(directory, "merged")
     hostvars: dict[str, Any] = {
         "ansible_connection": "bakery.images.machine",
         "ansible_bakery_machine": journal.id,
@@ -58,6 +59,7 @@ def _hostvars(journal: Journal, tree: str, environment: dict[str, str]) -> dict[
         "ansible_bakery_engine": journal.details["engine"],
         "ansible_bakery_pid": journal.pid,
         "ansible_bakery_start": journal.start,
+        "ansible_bakery_directory": directory,
         "ansible_bakery_environment": environment,
         "ansible_python_interpreter": _python(tree),
         "ansible_remote_tmp": "/run/bakery-ansible",

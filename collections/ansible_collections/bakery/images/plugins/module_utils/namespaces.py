@@ -123,6 +123,23 @@ class Namespaces:
         os.umask(_UMASK)
         self._confine()
 
+    def enter_for_good(self) -> None:
+        """Become a process in the container that outlives the caller: it belongs to the first process there.
+
+        For a fresh child only, as ``enter``. The caller's child ends as soon as that is so.
+        """
+        self._join()
+        between = os.fork()
+        if between:
+            os.waitpid(between, 0)  # else it would be left to whoever adopts it outside
+            os._exit(0)
+        # Only the child of a process in the container is adopted by the container's first process.
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        os.umask(_UMASK)
+        self._confine()
+
     def call(self, function: Callable[[], bytes]) -> bytes:
         """Run ``function`` in a child inside the container; returns its bytes.
 

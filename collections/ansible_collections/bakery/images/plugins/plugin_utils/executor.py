@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the connection plugin runs something in a machine: one protocol, and its ordinary implementations.
 
-A faster executor (a warm process in the machine) fits in by implementing ``Executor`` and by handing
-whatever it does not recognise to an ordinary one.
+The faster one (``warm_executor.py``) hands whatever it does not recognise to one of these.
 """
 
 from __future__ import annotations
@@ -37,16 +36,39 @@ class Executor(Protocol):
     def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
         """Run ``command`` to its end, with ``stdin`` as its input (nothing if None)."""
 
+    def put(self, source: IO[bytes], path: str) -> Outcome:
+        """Write ``source`` to ``path``; the outcome's ``stderr`` says why if its status is not 0."""
+
+    def fetch(self, path: str, sink: IO[bytes]) -> Outcome:
+        """Write the content of the file ``path`` to ``sink``; the outcome is as that of ``put``."""
+
     def close(self) -> None:
         """Let go of the machine; what runs in it is not touched."""
 
 
-class NamespaceExecutor:
+class _CommandsOnly:
+    """Files moved by commands: a process in the machine opens them, whatever is a link there."""
+
+    def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
+        raise NotImplementedError
+
+    def put(self, source: IO[bytes], path: str) -> Outcome:
+        """See Executor."""
+        return self.run(["/bin/sh", "-c", 'cat > "$1"', "sh", path], stdin=source)
+
+    def fetch(self, path: str, sink: IO[bytes]) -> Outcome:
+        """See Executor."""
+        outcome = self.run(["/bin/sh", "-c", 'cat < "$1"', "sh", path])
+        sink.write(outcome.stdout)
+        return outcome
+
+
+class NamespaceExecutor(_CommandsOnly):
     """Enters the namespaces of the machine's first process; needs root here, and nothing of the engine."""
 
     def __init__(self, pid: int, start: int, environment: Mapping[str, str]) -> None:
-        self._namespaces = Namespaces(pid, start)
-        self._environment = {**CLEAN_ENVIRONMENT, **environment}
+        self.namespaces = Namespaces(pid, start)
+        self.environment = {**CLEAN_ENVIRONMENT, **environment}
 
     def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
         """See Executor."""
@@ -56,18 +78,18 @@ class NamespaceExecutor:
                 stdin=_source(stdin),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=self._environment,
-                preexec_fn=self._namespaces.enter,  # noqa: PLW1509  # it takes no lock and imports nothing
+                env=self.environment,
+                preexec_fn=self.namespaces.enter,  # noqa: PLW1509  # it takes no lock and imports nothing
             ),
             stdin,
         )
 
     def close(self) -> None:
         """See Executor."""
-        self._namespaces.close()
+        self.namespaces.close()
 
 
-class EngineExecutor:
+class EngineExecutor(_CommandsOnly):
     """Asks the container engine (``podman exec``): slower, and all an unprivileged user has."""
 
     def __init__(self, engine: str, container: str, environment: Mapping[str, str]) -> None:
@@ -105,7 +127,11 @@ def _source(stdin: bytes | IO[bytes] | None) -> int | IO[bytes]:
 
 def _finish(process: subprocess.Popen[bytes], stdin: bytes | IO[bytes] | None) -> Outcome:
     with process:
-        stdout, stderr = process.communicate(stdin if isinstance(stdin, bytes) else None)
+        try:
+            stdout, stderr = process.communicate(stdin if isinstance(stdin, bytes) else None)
+        except BaseException:  # the task's time is up: leaving the block would wait for the command
+            process.kill()
+            raise
     status = process.returncode
     # A shell reports a command that a signal ended in the same way.
     return Outcome(128 - status if status < 0 else status, stdout, stderr)

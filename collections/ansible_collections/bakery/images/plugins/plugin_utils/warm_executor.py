@@ -1,0 +1,312 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An Executor that asks the warm program in the machine, and hands what it may not do to an ordinary one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, Any, Protocol
+
+from ansible_collections.bakery.images.plugins.plugin_utils import warm_program as wire
+from ansible_collections.bakery.images.plugins.plugin_utils.executor import Executor, Outcome
+from ansible_collections.bakery.images.plugins.plugin_utils.warm_requests import (
+    PythonRequest,
+    ShellRequest,
+    recognise,
+)
+
+SOCKET, _LOCK, _FAILED, LOG = "executor.sock", "executor.lock", "executor.failed", "executor.log"
+_UMASK = 0o022
+_PATIENCE = 2
+_LAST_WORDS = 300
+
+
+class NoExecutor(Exception):
+    """There is no executor to be had; ``expected`` where that is no fault (the machine has no Python yet)."""
+
+    def __init__(self, reason: str, *, expected: bool = False) -> None:
+        super().__init__(reason)
+        self.expected = expected
+
+
+class Starter(Protocol):
+    """How an executor gets into one kind of machine.
+
+    ``directory`` is on this host, reachable only by this user, and goes with the machine. ``environment`` is
+    that of every command in the machine; ``umask`` is None where the machine sets it.
+    """
+
+    directory: str
+    environment: Mapping[str, str]
+    inherits_environment: bool
+
+    def start(self, interpreter: str) -> None:
+        """Have an executor listen at ``SOCKET`` in ``directory``. NoExecutor if that cannot be."""
+
+
+class Refused(Exception):
+    """The executor did not carry a request out; ``stale`` if it will carry out no other either."""
+
+    def __init__(self, reason: str, *, stale: bool) -> None:
+        super().__init__(reason)
+        self.stale = stale
+
+
+class ExecutorDied(Exception):
+    """The executor hung up; ``started`` tells whether the request had begun."""
+
+    def __init__(self, *, started: bool) -> None:
+        super().__init__("the executor in the machine ended")
+        self.started = started
+
+
+class WarmExecutor:
+    """Carries out what it recognises through the executor, everything else through ``ordinary``.
+
+    ``warn`` is called once for a machine, by whoever finds its executor dead; from then on everything there
+    takes the ordinary path.
+    """
+
+    def __init__(
+        self,
+        ordinary: Executor,
+        starter: Starter,
+        *,
+        warn: Callable[[str], None],
+        note: Callable[[str], None],
+    ) -> None:
+        self._ordinary = ordinary
+        self._starter = starter
+        self._warn = warn
+        self._note = note
+
+    def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
+        """See Executor."""
+        request = recognise(command, self._starter.environment, has_input=stdin is not None)
+        answer = None
+        if isinstance(request, PythonRequest) and isinstance(stdin, bytes):
+            head = {"kind": wire.PYTHON, "interpreter": request.interpreter, "set": dict(request.settings)}
+            answer = self._ask(head, stdin, start=request.interpreter)
+        elif isinstance(request, ShellRequest):
+            answer = self._ask({"kind": wire.SHELL, "command": request.command, "stdin": False}, b"")
+        else:
+            self._note("ordinary path: the command is not one for the executor")
+        return answer or self._ordinary.run(command, stdin=stdin)
+
+    def put(self, source: IO[bytes], path: str) -> Outcome:
+        """See Executor."""
+        answer = self._ask({"kind": wire.PUT, "path": path}, source)
+        return answer or self._ordinary.put(source, path)
+
+    def fetch(self, path: str, sink: IO[bytes]) -> Outcome:
+        """See Executor."""
+        answer = self._ask({"kind": wire.FETCH, "path": path}, b"", sink=sink)
+        return answer or self._ordinary.fetch(path, sink)
+
+    def close(self) -> None:
+        """See Executor."""
+        self._ordinary.close()
+
+    def _ask(
+        self,
+        head: Mapping[str, Any],
+        stdin: bytes | IO[bytes],
+        *,
+        start: str | None = None,
+        sink: IO[bytes] | None = None,
+    ) -> Outcome | None:
+        """The outcome of a request; None if the ordinary path must be taken. Only a request for Python
+        (``start``: its interpreter) starts an executor.
+        """
+        given = None if self._starter.inherits_environment else dict(self._starter.environment)
+        head = {**head, "env": given, "umask": None if given is None else _UMASK}
+        for _ in range(_PATIENCE):
+            try:
+                connection = self._connect(start)
+            except NoExecutor as trouble:
+                self._give_up(trouble)
+                return None
+            if connection is None:
+                return None
+            with connection:
+                try:
+                    outcome = Exchange(connection, sink).run(head, stdin)
+                except Refused as refusal:
+                    self._note(f"ordinary path: {refusal}")
+                    if not refusal.stale:
+                        return None
+                    self._forget_socket()
+                except ExecutorDied as trouble:
+                    if trouble.started:
+                        raise
+                else:
+                    self._note(f"EXECUTOR {head['kind']}")
+                    return outcome
+        self._give_up(NoExecutor(self._last_words()))
+        return None
+
+    def _connect(self, start: str | None) -> socket.socket | None:
+        """A connection to the executor, which is started if need be; None if there is none to be used."""
+        with suppress(FileNotFoundError):
+            return self._dial()
+        if start is None or os.path.exists(self._path(_FAILED)):
+            return None
+        with self._locked():
+            with suppress(FileNotFoundError):
+                return self._dial()  # somebody else has started it meanwhile
+            self._starter.start(start)
+            return self._dial()
+
+    def _dial(self) -> socket.socket:
+        """FileNotFoundError if no executor was started here, NoExecutor if it died."""
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            with directory_of(self._starter.directory) as short:
+                connection.connect(f"{short}/{SOCKET}")
+        except ConnectionRefusedError as error:
+            connection.close()
+            raise NoExecutor(self._last_words()) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _give_up(self, trouble: NoExecutor) -> None:
+        """Take the ordinary path, from now on if there is a fault, and say so if nobody has."""
+        self._note(f"ordinary path: {trouble}")
+        if trouble.expected:
+            return
+        self._forget_socket()
+        with suppress(OSError):
+            os.close(os.open(self._path(_FAILED), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            self._warn(f"tasks run slower from here: the executor in the machine ended ({trouble})")
+
+    def _forget_socket(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._path(SOCKET))
+
+    def _last_words(self) -> str:
+        try:
+            with open(self._path(LOG), encoding="utf-8", errors="replace") as log:
+                lines = log.read().strip().splitlines()
+        except OSError:
+            lines = []
+        return lines[-1][-_LAST_WORDS:] if lines else "it was killed, or its machine was"
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with open(self._path(_LOCK), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._starter.directory, name)
+
+
+@contextmanager
+def directory_of(path: str) -> Iterator[str]:
+    """A short name of a directory: the address of a Unix socket has 108 bytes (unix(7))."""
+    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+class Exchange:
+    """One request and its answer over a connection."""
+
+    def __init__(self, connection: socket.socket, sink: IO[bytes] | None) -> None:
+        self._connection = connection
+        self._sink = sink
+        self._out = bytearray()
+        self._err = bytearray()
+        self._received = bytearray()
+        self._started = False
+        self._status: int | None = None
+        self._deaf = False
+
+    def run(self, head: Mapping[str, Any], stdin: bytes | IO[bytes]) -> Outcome:
+        """Refused or ExecutorDied if there is no outcome."""
+        self._connection.settimeout(0)
+        frames = _frames(head, stdin)
+        pending = memoryview(b"")
+        sending = True
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN | select.POLLOUT)
+        while self._status is None:
+            _descriptor, event = poll.poll()[0]
+            if event & ~select.POLLOUT:
+                self._receive()
+            if sending and event & select.POLLOUT:
+                pending = pending or memoryview(next(frames, b""))
+                sending = bool(pending) and not self._deaf
+                pending = self._send(pending)
+                if not sending:
+                    poll.modify(self._connection, select.POLLIN)
+        return Outcome(self._status, bytes(self._out), bytes(self._err))
+
+    def _send(self, content: memoryview) -> memoryview:
+        try:
+            return content[self._connection.send(content) :]
+        except BlockingIOError:
+            return content
+        except (BrokenPipeError, ConnectionResetError):
+            self._deaf = True  # what it had to say is still to be read
+            return memoryview(b"")
+
+    def _receive(self) -> None:
+        try:
+            content = self._connection.recv(wire.CHUNK * 2)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            content = b""
+        if not content:
+            raise ExecutorDied(started=self._started)
+        self._received += content
+        position, end = 0, len(self._received)
+        while end - position >= wire.FRAME.size:
+            kind, size = wire.FRAME.unpack_from(self._received, position)
+            if end - position < wire.FRAME.size + size:
+                break
+            position += wire.FRAME.size
+            self._take(kind, bytes(self._received[position : position + size]))
+            position += size
+        del self._received[:position]
+
+    def _take(self, kind: bytes, content: bytes) -> None:
+        if kind == wire.STDOUT and self._sink is not None:
+            self._sink.write(content)
+        elif kind == wire.STDOUT:
+            self._out += content
+        elif kind == wire.STDERR:
+            self._err += content
+        elif kind == wire.STARTED:
+            self._started = True
+        elif kind == wire.EXIT:
+            self._status = int(json.loads(content)["status"])
+        else:
+            told = json.loads(content)
+            raise Refused(str(told["reason"]), stale=bool(told.get("stale")))
+
+
+def _frames(head: Mapping[str, Any], stdin: bytes | IO[bytes]) -> Iterator[bytes]:
+    def frame(kind: bytes, content: bytes | memoryview) -> bytes:
+        return wire.FRAME.pack(kind, len(content)) + content
+
+    yield frame(wire.HEAD, json.dumps(head).encode())
+    if isinstance(stdin, bytes):
+        if stdin:
+            yield frame(wire.DATA, stdin)
+    else:
+        while chunk := stdin.read(wire.CHUNK):
+            yield frame(wire.DATA, chunk)
+    yield frame(wire.END, b"")
