@@ -26,7 +26,6 @@ from __future__ import annotations
 import atexit
 import base64
 import contextlib
-import errno
 import gc
 import hashlib
 import importlib
@@ -485,7 +484,8 @@ class Handler:
                 os.write(2, f"/bin/sh: {error.strerror}\n".encode())
                 return 127
 
-        self._run(request, run, stdin=request["stdin"])
+        self._input()
+        self._run(request, run)
 
     def _input(self) -> bytes:
         parts = []
@@ -543,8 +543,8 @@ class Handler:
         if request.get("umask") is not None:
             os.umask(request["umask"])
 
-    def _run(self, request: dict[str, t.Any], function: t.Callable[[], int], *, stdin: bool = False) -> None:
-        """Fork for ``function`` and pass on what goes in and comes out; what it returns is its status."""
+    def _run(self, request: dict[str, t.Any], function: t.Callable[[], int]) -> None:
+        """Fork for ``function`` and pass on what comes out; what it returns is its status."""
         in_reader, in_writer = os.pipe()
         out_reader, out_writer = os.pipe()
         err_reader, err_writer = os.pipe()
@@ -561,13 +561,11 @@ class Handler:
                 os.write(2, traceback.format_exc().encode("utf-8", "replace"))
             finally:
                 os._exit(code)
-        for descriptor in (in_reader, out_writer, err_writer):
+        for descriptor in (in_reader, in_writer, out_writer, err_writer):
             os.close(descriptor)
-        if not stdin:
-            os.close(in_writer)
         streams = {out_reader: STDOUT, err_reader: STDERR}
         try:
-            Pump(self._connection, streams, in_writer if stdin else None).run()
+            Pump(self._connection, streams).run()
             status = self._await(child)
         except (EOFError, ConnectionError):
             with contextlib.suppress(ProcessLookupError):
@@ -612,75 +610,29 @@ class Handler:
 
 
 class Pump:
-    """Moves what a process writes to the client, and what the client sends to the process."""
+    """Moves what a process writes to the client."""
 
-    def __init__(self, connection: socket.socket, streams: dict[int, bytes], writer: int | None) -> None:
+    def __init__(self, connection: socket.socket, streams: dict[int, bytes]) -> None:
         self._connection = connection
         self._streams = streams
-        self._writer = writer
-        self._pending = b""
-        self._ended = False
 
     def run(self) -> None:
         """Until the process has closed its output; EOFError if the client hung up before."""
         poll = select.poll()
-        poll.register(self._connection, select.POLLIN)
+        poll.register(self._connection, 0)  # hanging up is always told
         for descriptor in self._streams:
             poll.register(descriptor, select.POLLIN)
-        if self._writer is not None:
-            os.set_blocking(self._writer, False)
-        waiting = False
         while self._streams:
-            wanted = bool(self._pending)
-            if wanted != waiting:
-                waiting = wanted
-                # One piece at a time: what the process does not take must not pile up here.
-                poll.modify(self._connection, 0 if wanted else select.POLLIN)
-                if wanted:
-                    poll.register(self._writer, select.POLLOUT)
-                else:
-                    poll.unregister(self._writer)
-            for descriptor, event in poll.poll():
-                if descriptor in self._streams:
-                    self._pass_on(descriptor, poll)
-                elif descriptor == self._writer:
-                    self._feed()
-                elif event & select.POLLIN:
-                    self._take()
-                else:
+            for descriptor, _event in poll.poll():
+                if descriptor not in self._streams:
                     raise EOFError
-
-    def _pass_on(self, descriptor: int, poll: select.poll) -> None:
-        content = os.read(descriptor, CHUNK)
-        if content:
-            send(self._connection, self._streams[descriptor], content)
-        else:
-            poll.unregister(descriptor)
-            os.close(descriptor)
-            del self._streams[descriptor]
-
-    def _take(self) -> None:
-        kind, content = receive(self._connection)
-        if kind == END:
-            self._ended = True
-            self._close_if_ended()
-        elif self._writer is not None:
-            self._pending = content
-
-    def _feed(self) -> None:
-        try:
-            self._pending = self._pending[os.write(self._writer, self._pending) :]
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            if error.errno != errno.EPIPE:
-                raise
-            self._pending = b""  # it does not read any more; the rest is thrown away
-
-    def _close_if_ended(self) -> None:
-        if self._ended and self._writer is not None:
-            os.close(self._writer)
-            self._writer = None
+                content = os.read(descriptor, CHUNK)
+                if content:
+                    send(self._connection, self._streams[descriptor], content)
+                else:
+                    poll.unregister(descriptor)
+                    os.close(descriptor)
+                    del self._streams[descriptor]
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
