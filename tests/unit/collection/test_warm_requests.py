@@ -72,7 +72,7 @@ def test_command_without_input_is_for_the_shell() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "/bin/sh -c 'su -s /bin/sh baker -c '\"'\"'/bin/sh -c '\"'\"'echo BECOME-SUCCESS-abc ; id'\"'\"''\"'\"''",
+        "/bin/sh -c 'su -s /bin/sh baker -c \"echo BECOME-SUCCESS-abc ; id\"'",
         "/bin/sh -c 'ANSIBLE_ASYNC_DIR=/run/x /usr/bin/python3 /tmp/async_wrapper.py j1 60 && sleep 0'",
     ],
 )
