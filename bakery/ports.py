@@ -8,10 +8,10 @@ from typing import Protocol
 
 from bakery.model.progress import Event
 from bakery.model.records import Attempt, BaseRecord, ImageRecord, LayerRecord, MachineEntry
-from bakery.model.run import Run, RunResult, TaskEnded, TaskStarted
+from bakery.model.run import Run, RunEvent, RunResult
 
 Watch = Callable[[Event], None]
-TaskWatch = Callable[[TaskStarted | TaskEnded], None]
+TaskWatch = Callable[[RunEvent], None]
 
 
 class Catalog(Protocol):

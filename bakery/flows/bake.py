@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from bakery.errors import BakeryError, ChecksError, MachineError, ProvisionError
 from bakery.flows.bases import ensure_base
-from bakery.flows.images import ImageJob, UnverifiedImage, make_image, record_image
-from bakery.flows.kitchen import Kitchen, LayerCorrupt
-from bakery.flows.layers import LayerOutcome, OnFailure
+from bakery.flows.images import ImageJob, UnverifiedImage, image_on_top, make_image, record_image
+from bakery.flows.kitchen import Kitchen, LayerCorrupt, error_of
+from bakery.flows.layers import ImageOnTop, LayerOutcome, OnFailure
 from bakery.flows.repair import forget_layer
 from bakery.flows.trie import Ground, Obtained, Trie, watch_tasks
 from bakery.model.plan import Plan, SetPlan
@@ -22,7 +23,7 @@ from bakery.model.progress import LayerReady, Note, SetStage, Stage
 from bakery.model.project import Project
 from bakery.model.records import BaseRecord, ImageRecord
 from bakery.model.result import BakeResult, LayerResult, Status
-from bakery.model.run import BOOT_PLAY, TaskEnded, TaskStarted
+from bakery.model.run import BOOT_PLAY, RunEvent, TaskStarted
 from bakery.ports import TaskWatch
 
 # How often a bake starts over because the store lost a layer that the catalog knew.
@@ -201,27 +202,54 @@ class _Oven:
         ground = Ground.of(_made_base(plan))
         for number, node in enumerate(plan.nodes):
             _enter(self._kitchen, plan, Stage.ROLE, role=node.use.name, done=number)
-            obtained = trie.obtain(plan, node, ground)
-            outcome = obtained.outcome
+            last = number + 1 == len(plan.nodes) and not self._request.keep
+            image = self._image_on_top(tray) if last else None
+            obtained = trie.obtain(plan, node, ground, image=image)
             tray.obtained.append(obtained)
-            ground = ground.with_layer(outcome)
-            self._kitchen.watch(
-                LayerReady(
-                    role_set=plan.role_set.name,
-                    target=plan.target,
-                    role=node.use.name,
-                    cached=outcome.cached,
-                    seconds=outcome.record.seconds,
-                    size=outcome.record.size,
-                )
+            ground = ground.with_layer(obtained.outcome)
+            if obtained.outcome.image is None:
+                self._say_ready(plan, obtained.outcome)
+
+    def _say_ready(self, plan: SetPlan, outcome: LayerOutcome) -> None:
+        self._kitchen.watch(
+            LayerReady(
+                role_set=plan.role_set.name,
+                target=plan.target,
+                role=outcome.record.role,
+                cached=outcome.cached,
+                seconds=outcome.record.seconds,
+                size=outcome.record.size,
             )
+        )
+
+    def _job(self, tray: _Tray) -> ImageJob:
+        layers = tuple(one.outcome.record for one in tray.obtained)
+        return ImageJob(self._request.project, tray.plan, _made_base(tray.plan), layers, self._request.keep)
+
+    def _image_on_top(self, tray: _Tray) -> ImageOnTop:
+        """For the run of the last layer: it goes on to the image."""
+        plan = tray.plan
+
+        def frozen(outcome: LayerOutcome) -> None:
+            self._say_ready(plan, outcome)
+            _enter(self._kitchen, plan, Stage.CAPTURE, done=len(plan.nodes))
+
+        told = image_on_top(self._kitchen, self._job(tray))
+        return ImageOnTop(told, frozen, _watch_image(self._kitchen, plan))
+
+    def _make_image(self, tray: _Tray, job: ImageJob) -> Mapping[str, Any]:
+        """What the image's steps handed up, in a run of their own or in that of the last layer."""
+        made = tray.obtained[-1].outcome.image if tray.obtained else None
+        if made is None:
+            _enter(self._kitchen, tray.plan, Stage.CAPTURE, done=len(tray.plan.nodes))
+            return make_image(self._kitchen, job, _watch_image(self._kitchen, tray.plan))
+        if made.failure:
+            raise error_of(made.failure)
+        return made.up
 
     def _finish(self, tray: _Tray) -> BakeResult:
-        plan, base = tray.plan, _made_base(tray.plan)
-        _enter(self._kitchen, plan, Stage.CAPTURE, done=len(plan.nodes))
-        layers = tuple(one.outcome.record for one in tray.obtained)
-        job = ImageJob(self._request.project, plan, base, layers, keep=self._request.keep)
-        up = make_image(self._kitchen, job, _watch_image(self._kitchen, plan))
+        plan, job = tray.plan, self._job(tray)
+        up = self._make_image(tray, job)
         tray.machine = _machine(up) if self._request.keep else None
         record = record_image(self._kitchen, job, up, seconds=tray.seconds)
         _enter(self._kitchen, plan, Stage.DONE, done=len(plan.nodes))
@@ -255,12 +283,12 @@ def _watch_image(kitchen: Kitchen, plan: SetPlan) -> TaskWatch:
     tasks = watch_tasks(kitchen, plan)
     entered = False
 
-    def watch(task: TaskStarted | TaskEnded) -> None:
+    def watch(event: RunEvent) -> None:
         nonlocal entered
-        if not entered and task.play == BOOT_PLAY:
+        if not entered and isinstance(event, TaskStarted) and event.play == BOOT_PLAY:
             entered = True
             _enter(kitchen, plan, Stage.VERIFY, done=len(plan.nodes))
-        tasks(task)
+        tasks(event)
 
     return watch
 

@@ -57,6 +57,16 @@ def image_variables(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
     }
 
 
+def image_on_top(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
+    """What the run that bakes the last layer is told of the image; ``job.layers`` are those below it."""
+    told = image_variables(kitchen, job)
+    return {
+        **{name: value for name, value in told.items() if name not in {"bakery_image", "bakery_layers"}},
+        "bakery_image_below": told["bakery_image"],
+        "bakery_layers_below": told["bakery_layers"],
+    }
+
+
 def report_path(kitchen: Kitchen, plan: SetPlan) -> Path:
     """Where the JSON report of the checks stays."""
     return kitchen.home / "reports" / f"{plan.role_set.name}-{plan.target}-{plan.fingerprint[:SHORT]}.json"

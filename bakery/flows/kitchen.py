@@ -14,7 +14,7 @@ from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, Pro
 from bakery.model.progress import Note
 from bakery.model.project import Timeouts
 from bakery.model.records import MachineEntry, Owner
-from bakery.model.run import PROVISION_PLAY, FailureKind, Provision, Run, RunFailure
+from bakery.model.run import PROVISION_PLAY, FailureKind, Provision, Run, RunFailure, RunResult
 from bakery.ports import Ansible, Cancel, Catalog, Locks, TaskWatch, Watch
 
 # Purposes in the journal: a machine that its user wants to keep, before and after its bake is over.
@@ -54,7 +54,22 @@ class Kitchen:
         provision: Provision | None = None,
         watch: TaskWatch | None = None,
     ) -> Mapping[str, Any]:
-        """Run one playbook and return what it handed up. A failure raises the error that fits it.
+        """Run one playbook and return what it handed up. A failure raises the error that fits it."""
+        result = self.attempt(playbook, target, variables, provision=provision, watch=watch)
+        if result.failure:
+            raise error_of(result.failure)
+        return result.up
+
+    def attempt(
+        self,
+        playbook: str,
+        target: str,
+        variables: Mapping[str, Any],
+        *,
+        provision: Provision | None = None,
+        watch: TaskWatch | None = None,
+    ) -> RunResult:
+        """Run one playbook; a failure is in the result, beside what was handed up before it.
 
         A variable that is None is not told at all: this takes away one that every run is told.
         """
@@ -72,10 +87,7 @@ class Kitchen:
             provision=provision,
             timeouts=self.timeouts,
         )
-        result = self.ansible.run(run, watch or ignore_tasks)
-        if result.failure:
-            raise error_of(result.failure)
-        return result.up
+        return self.ansible.run(run, watch or ignore_tasks)
 
     def using_the_store(self) -> AbstractContextManager[None]:
         """Hold the store together with other bakes, so that nothing is pruned meanwhile."""

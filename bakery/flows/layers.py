@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bakery.errors import BakeryError, MachineError, ProvisionError
-from bakery.flows.kitchen import Kitchen, minded_machine, now_text
+from bakery.flows.kitchen import Kitchen, Minder, error_of, minded_machine, now_text
 from bakery.model.plan import LayerNode
 from bakery.model.progress import Note
 from bakery.model.project import Project
 from bakery.model.records import Attempt, BaseRecord, LayerRecord
 from bakery.model.result import OnError
-from bakery.model.run import Provision
+from bakery.model.run import HandedUp, Provision, RunEvent, RunResult
 from bakery.planning import layer_key
 from bakery.ports import TaskWatch
 
@@ -26,7 +26,8 @@ class LayerJob:
     """Everything a node's bake depends on; ``parents`` are layer ids, base first, ``content`` their digest.
 
     ``fresh`` bakes although a layer with the key exists. ``on_failure`` decides what stays of a failed
-    machine; ``waiting`` are the other role sets of this bake that need the layer and fail with it.
+    machine; ``waiting`` are the other role sets of this bake that need the layer and fail with it. ``image``
+    is given where the layer is the last of an image that nobody else waits for: one run then makes both.
     """
 
     project: Project
@@ -40,14 +41,27 @@ class LayerJob:
     fresh: bool
     on_failure: OnFailure
     waiting: tuple[str, ...] = ()
+    image: ImageOnTop | None = None
+
+
+@dataclass(frozen=True)
+class ImageOnTop:
+    """The image on a last layer: what its steps are told, who is told that the layer is frozen, and who
+    watches the run.
+    """
+
+    variables: Mapping[str, Any]
+    frozen: Callable[[LayerOutcome], None]
+    watch: TaskWatch
 
 
 @dataclass(frozen=True)
 class LayerOutcome:
-    """A node's layer, and whether it was there already."""
+    """A node's layer, and whether it was there already; ``image`` is what the run handed up of the image."""
 
     record: LayerRecord
     cached: bool
+    image: RunResult | None = None
 
 
 def obtain_layer(kitchen: Kitchen, job: LayerJob, watch: TaskWatch) -> LayerOutcome:
@@ -73,18 +87,14 @@ def _say_waiting(kitchen: Kitchen, job: LayerJob) -> None:
 
 
 def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> LayerOutcome:
-    started = time.monotonic()
+    frozen = _Frozen(kitchen, job, key=key, watch=watch)
     kept: str | None = None
     try:
         with minded_machine(kitchen, job.target, purpose="bake", role_set=job.role_set) as machine:
             try:
-                up = kitchen.run(
-                    "layer.yml",
-                    job.target,
-                    {**layer_variables(job), "bakery_machine_id": machine.id},
-                    provision=provision_of(job),
-                    watch=watch,
-                )
+                result = _run(kitchen, job, machine, watch=frozen.see)
+                if result.failure and "layer" not in result.up:
+                    raise error_of(result.failure)
             except ProvisionError as failure:
                 if job.on_failure(failure) is OnError.KEEP:
                     machine.keep_as = kept = f"{job.role_set}-{job.target}"
@@ -94,8 +104,54 @@ def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> Lay
         # Not before the machine is gone: what the role wrote may have left no room on the disk.
         _remember_failure(kitchen, job, failure, kept=kept)
         raise
-    record = _remember(kitchen, job, up["layer"], key=key, seconds=time.monotonic() - started)
-    return LayerOutcome(record, cached=False)
+    return frozen.outcome(result)
+
+
+def _run(kitchen: Kitchen, job: LayerJob, machine: Minder, *, watch: TaskWatch) -> RunResult:
+    """Bake the layer, and the image on top if the job says so: that gets a machine of its own."""
+    told, provision = layer_variables(job), provision_of(job)
+    if job.image is None:
+        told["bakery_machine_id"] = machine.id
+        return kitchen.attempt("layer.yml", job.target, told, provision=provision, watch=watch)
+    with minded_machine(kitchen, job.target, purpose="verify", role_set=job.role_set) as verifier:
+        told |= {
+            **job.image.variables,
+            "bakery_layer_machine_id": machine.id,
+            "bakery_image_machine_id": verifier.id,
+        }
+        result = kitchen.attempt("last_layer.yml", job.target, told, provision=provision, watch=watch)
+        if not result.failure or "layer" not in result.up:  # discarded, or never launched
+            verifier.gone()
+    return result
+
+
+class _Frozen:
+    """Records a layer as soon as the run hands it up: what follows in the run may fail, or be killed."""
+
+    def __init__(self, kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> None:
+        self._kitchen = kitchen
+        self._job = job
+        self._key = key
+        self._watch = watch
+        self._begun = time.monotonic()
+        self._record: LayerRecord | None = None
+
+    def see(self, event: RunEvent) -> None:
+        layer = event.up.get("layer") if isinstance(event, HandedUp) else None
+        if isinstance(layer, Mapping):
+            record = self._remember(layer)
+            if self._job.image:
+                self._job.image.frozen(LayerOutcome(record, cached=False))
+        self._watch(event)
+
+    def outcome(self, result: RunResult) -> LayerOutcome:
+        record = self._record or self._remember(result.up["layer"])
+        return LayerOutcome(record, cached=False, image=result if self._job.image else None)
+
+    def _remember(self, layer: Mapping[str, Any]) -> LayerRecord:
+        seconds = time.monotonic() - self._begun
+        self._record = _remember(self._kitchen, self._job, layer, key=self._key, seconds=seconds)
+        return self._record
 
 
 def _remember_failure(kitchen: Kitchen, job: LayerJob, failure: BakeryError, *, kept: str | None) -> None:

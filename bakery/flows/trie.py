@@ -7,14 +7,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from bakery.flows.kitchen import Kitchen
-from bakery.flows.layers import LayerJob, LayerOutcome, OnFailure, obtain_layer
+from bakery.flows.layers import ImageOnTop, LayerJob, LayerOutcome, OnFailure, obtain_layer
 from bakery.flows.reproduction import compare_layers
 from bakery.model.plan import LayerNode, Plan, SetPlan
 from bakery.model.progress import SetTask
 from bakery.model.project import Project
 from bakery.model.records import BaseRecord
 from bakery.model.result import Irreproducible
-from bakery.model.run import TaskEnded, TaskStarted
+from bakery.model.run import HandedUp, RunEvent
 from bakery.planning import content_after
 from bakery.ports import TaskWatch
 
@@ -64,8 +64,14 @@ class Trie:
         self._guard = threading.Lock()
         self._nodes: dict[str, Future[Obtained]] = {}
 
-    def obtain(self, plan: SetPlan, node: LayerNode, ground: Ground) -> Obtained:
-        """The node's layer; a role set that finds another one at work on it waits for the result."""
+    def obtain(
+        self, plan: SetPlan, node: LayerNode, ground: Ground, *, image: ImageOnTop | None = None
+    ) -> Obtained:
+        """The node's layer; a role set that finds another one at work on it waits for the result.
+
+        ``image`` is that of a role set whose last node this is. The same run makes it if nobody else waits
+        for the layer, and if the layer is not to be compared with an earlier one first.
+        """
         with self._guard:
             future = self._nodes.get(node.chain)
             mine = future is None
@@ -73,9 +79,10 @@ class Trie:
                 future = self._nodes[node.chain] = Future()
         if not mine:
             made = future.result()
-            return Obtained(replace(made.outcome, cached=True), reproduced=made.reproduced)
+            outcome = replace(made.outcome, cached=True, image=None)
+            return Obtained(outcome, reproduced=made.reproduced)
         try:
-            made = self._make(plan, node, ground)
+            made = self._make(plan, node, ground, image=image)
         except BaseException as error:
             # Those who wait for this node must end too, whatever happened to us.
             future.set_exception(error)
@@ -83,7 +90,8 @@ class Trie:
         future.set_result(made)
         return made
 
-    def _make(self, plan: SetPlan, node: LayerNode, ground: Ground) -> Obtained:
+    def _make(self, plan: SetPlan, node: LayerNode, ground: Ground, *, image: ImageOnTop | None) -> Obtained:
+        alone = len(self._sharing(plan, node)) < 2 and not self._rebake
         job = LayerJob(
             project=self._project,
             node=node,
@@ -98,8 +106,10 @@ class Trie:
             waiting=tuple(
                 one.role_set.name for one in self._sharing(plan, node) if one.role_set != plan.role_set
             ),
+            image=image if alone else None,
         )
-        outcome = obtain_layer(self._kitchen, job, self._watch(plan, node))
+        watch = job.image.watch if job.image else self._watch(plan, node)
+        outcome = obtain_layer(self._kitchen, job, watch)
         if not self._rebake or node.cached is None:
             return Obtained(outcome)
         different = compare_layers(self._kitchen, node.cached, outcome.record)
@@ -120,8 +130,10 @@ class Trie:
 def watch_tasks(kitchen: Kitchen, *plans: SetPlan) -> TaskWatch:
     """Passes the tasks of a run on to the watcher, once for every role set that waits for it."""
 
-    def watch(task: TaskStarted | TaskEnded) -> None:
+    def watch(event: RunEvent) -> None:
+        if isinstance(event, HandedUp):
+            return
         for plan in plans:
-            kitchen.watch(SetTask(plan.role_set.name, plan.target, task))
+            kitchen.watch(SetTask(plan.role_set.name, plan.target, event))
 
     return watch

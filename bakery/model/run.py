@@ -106,3 +106,13 @@ class TaskEnded:
     task: str
     status: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class HandedUp:
+    """A step handed something up; ``up`` is what it was, as in ``RunResult.up``."""
+
+    up: Mapping[str, Any]
+
+
+RunEvent = TaskStarted | TaskEnded | HandedUp

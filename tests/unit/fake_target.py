@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bakery.model.fingerprint import fingerprint
-from bakery.model.run import FailureKind, Run, RunFailure, RunResult, TaskEnded, TaskStarted
+from bakery.model.run import FailureKind, HandedUp, Run, RunFailure, RunResult, TaskEnded, TaskStarted
 from bakery.ports import Ansible, Cancel, TaskWatch
 
 CHECKS_PASS = {"passed": 3, "failed": 0, "report": "report.json", "failures": []}
@@ -38,14 +39,16 @@ def task_failure(role: str | None, message: str = "it broke", **changes: Any) ->
 class FakeAnsible:
     """What it plays is set by its public attributes.
 
-    ``machines`` are those launched and not discarded. ``failures`` maps a run's label (``layer nginx``,
-    ``image web``, ``base bookworm``, ``discard``) to how it fails, ``corrupt`` holds layer ids that the store
-    lost, ``contents`` what a role's layer holds, ``checks`` the outcome per role set. ``before`` is called
-    with the label at the start of each run.
+    ``machines`` are those launched and not discarded. ``failures`` maps a label (``layer nginx``, ``image
+    web``, ``base bookworm``, ``discard``) to how that fails, ``corrupt`` holds layer ids that the store lost,
+    ``contents`` what a role's layer holds, ``checks`` the outcome per role set. ``before`` is called with the
+    label at the start of each. A run that makes the last layer and its image counts as ``layer nginx`` and
+    ``image web``, one after the other; ``playbooks`` has it as what it is.
     """
 
     def __init__(self, cancel: Cancel, write: Callable[[str], None]) -> None:
         self.runs: list[Run] = []
+        self.playbooks: list[str] = []
         self.machines: set[str] = set()
         self.failures: dict[str, RunFailure] = {}
         self.corrupt: set[str] = set()
@@ -74,6 +77,17 @@ class FakeAnsible:
         return run.variables
 
     def _run(self, run: Run, watch: TaskWatch, cancelled: Callable[[], bool]) -> RunResult:
+        self.playbooks.append(run.playbook)
+        if run.playbook != "last_layer.yml":
+            return self._step(run, watch, cancelled)
+        layer = self._step(_layer_part(run), watch, cancelled)
+        if layer.failure:
+            return layer
+        watch(HandedUp(layer.up))
+        image = self._step(_image_part(run, layer.up["layer"]), watch, cancelled)
+        return RunResult({**layer.up, **image.up}, image.failure, layer.seconds + image.seconds)
+
+    def _step(self, run: Run, watch: TaskWatch, cancelled: Callable[[], bool]) -> RunResult:
         label = label_of(run)
         with self._guard:
             self.runs.append(run)
@@ -178,6 +192,22 @@ class FakeAnsible:
 
     def _export(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         return {"exported": variables["bakery_export"]}
+
+
+def _layer_part(run: Run) -> Run:
+    told = {**run.variables, "bakery_machine_id": run.variables["bakery_layer_machine_id"]}
+    return replace(run, playbook="layer.yml", variables=told)
+
+
+def _image_part(run: Run, layer: Mapping[str, Any]) -> Run:
+    told = dict(run.variables)
+    step = {"layer": layer["id"], "created_by": told["bakery_layer"]["created_by"]}
+    below = told.pop("bakery_image_below")
+    told["bakery_image"] = {**below, "history": [*below["history"], step]}
+    told["bakery_layers"] = [*told.pop("bakery_layers_below"), layer["id"]]
+    told["bakery_machine_id"] = told["bakery_image_machine_id"]
+    del told["bakery_parents"]
+    return replace(run, playbook="image.yml", variables=told, provision=None)
 
 
 class _Shielded:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bakery.adapters.ansible.failure import failure_details, failure_message
 from bakery.adapters.ansible.paths import PathShower
-from bakery.model.run import FailureKind, RunFailure, TaskEnded, TaskStarted
+from bakery.model.run import FailureKind, HandedUp, RunFailure, TaskEnded, TaskStarted
 from bakery.ports import TaskWatch
 
 Event = Mapping[str, Any]
@@ -83,6 +83,9 @@ class Listener:
         stats = result.get("ansible_stats")
         if isinstance(stats, Mapping) and isinstance(stats.get("data"), Mapping):
             _merge(self._handed_up, stats["data"])
+            ours = stats["data"].get("bakery")
+            if isinstance(ours, Mapping):
+                self._watch(HandedUp(ours))
         self._task_ended(data, "changed" if result.get("changed") else "ok")
 
     def _task_failed(self, event: str, data: Mapping[str, Any]) -> None:

@@ -47,11 +47,11 @@ def test_every_machine_is_journalled_before_its_run_and_closed_after(web: Workpl
         "run layer common",
         "close bake",
         "open bake",
-        "run layer nginx",
-        "close bake",
         "open verify",
+        "run layer nginx",
         "run image web",
         "close verify",
+        "close bake",
     ]
     assert web.catalog.open_machines() == ()
     assert web.ansible.machines == set()
@@ -61,13 +61,14 @@ def test_the_journal_names_the_machine_that_runs(web: Workplace) -> None:
     seen = []
 
     def look(_: str) -> None:
-        (entry,) = web.catalog.open_machines()
         run = web.ansible.runs[-1]
-        seen.append((entry.id == run.variables["bakery_machine_id"], entry.owner, entry.role_set))
+        machine = run.variables["bakery_machine_id"]
+        (entry,) = (one for one in web.catalog.open_machines() if one.id == machine)
+        seen.append((entry.purpose, entry.owner, entry.role_set))
 
     web.ansible.before = look
     web.bake_one()
-    assert seen == [(True, OWNER, "web")] * 3
+    assert seen == [(purpose, OWNER, "web") for purpose in ("bake", "bake", "verify")]
 
 
 def test_every_machine_has_an_id_of_its_own(web: Workplace) -> None:

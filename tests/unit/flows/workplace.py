@@ -63,6 +63,7 @@ class Workplace:
 
     def forget_diary(self) -> None:
         self.ansible.runs.clear()
+        self.ansible.playbooks.clear()
         self.diary.lines.clear()
         self.events.clear()
 
