@@ -34,11 +34,11 @@ USER = """\
     password: "!"
 """
 ROLES = {"dot": write("/srv/dot", "dot"), "package": PACKAGE, "user": USER}
-# Another host name, umask, time zone and language, and one processor.
+# Another host name, umask, time zone and language, one processor, and a Python for every task.
 ELSEWHERE = """\
 #!/bin/sh
 umask 077
-export TZ=Pacific/Kiritimati LANG=C LC_ALL=C USER=nobody LOGNAME=nobody
+export BAKERY_EXECUTOR=off TZ=Pacific/Kiritimati LANG=C LC_ALL=C USER=nobody LOGNAME=nobody
 exec unshare --uts -- sh -c 'hostname elsewhere && exec taskset --cpu-list 0 "$@"' sh {command} "$@"
 """
 

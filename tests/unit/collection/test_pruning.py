@@ -120,3 +120,13 @@ def test_blobs_of_dead_writers_go_and_of_living_ones_stay(store: LayerStore) -> 
 
 def test_an_empty_store_has_nothing_to_prune(store: LayerStore) -> None:
     assert not prune(store)
+
+
+def test_packed_modules_go_when_they_are_old_enough(store: LayerStore) -> None:
+    packed = Path(store.root, "payloads", "core", "ansible.modules.ping-ZIP_DEFLATED-none")
+    packed.parent.mkdir(parents=True)
+    packed.write_bytes(b"packed")
+    young = find_garbage(store, Keep(NOTHING, NOTHING, NOTHING, grace_s=3600))
+    assert not young
+    prune(store)
+    assert not packed.exists()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import time
@@ -80,7 +81,11 @@ def find_garbage(store: LayerStore, keep: Keep) -> Garbage:
         if digest not in used and status.st_ctime < youngest:
             garbage.blobs.append(digest)
             garbage.bytes += status.st_blocks * _BLOCK
-    garbage.leftovers = [*_dead_partials(layout), *_flattened_without_blob(store, set(garbage.blobs))]
+    garbage.leftovers = [
+        *_dead_partials(layout),
+        *_flattened_without_blob(store, set(garbage.blobs)),
+        *_packed_modules(store, youngest),
+    ]
     return garbage
 
 
@@ -158,6 +163,12 @@ def _dead_partials(layout: OciLayout) -> list[str]:
         for path in layout.blobs.stale()
         if not os.path.exists(f"/proc/{os.path.basename(path).partition('.')[0]}")
     ]
+
+
+def _packed_modules(store: LayerStore, youngest: float) -> list[str]:
+    """What the connection plugin keeps of packed modules: the next run packs anew what it misses."""
+    paths = glob.glob(os.path.join(glob.escape(store.root), "payloads", "*", "*"))
+    return [path for path in sorted(paths) if os.lstat(path).st_ctime < youngest]
 
 
 def _flattened_without_blob(store: LayerStore, doomed: set[str]) -> list[str]:

@@ -26,6 +26,7 @@ _PARTIAL_AGE_S = 86_400
 # ``NAME.<pid>.<random>.partial``: what the store's writers call their unfinished files.
 _WRITER = re.compile(r"\.(\d+)\.[0-9a-f]{8}" + re.escape(PARTIAL) + r"\Z")
 _PARTIAL_PLACES = (
+    "payloads/*",
     "",
     "layers",
     "machines",

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import stat
 import sys
@@ -78,7 +79,7 @@ def _is_package(name: str) -> bool:
 
 def _move_and_link(source: str, target: str) -> None:
     """Copy to another file system perhaps; both names hold the whole content at any time."""
-    partial = f"{target}.{os.getpid()}.partial"
+    partial = f"{target}.{os.getpid()}.{secrets.token_hex(4)}.partial"
     shutil.copyfile(source, partial)
     os.rename(partial, target)
     link = f"{source}.{os.getpid()}.partial"
