@@ -10,10 +10,10 @@ from typing import Any
 from bakery.errors import InputError
 from bakery.model.fingerprint import fingerprint, fingerprint_variables
 from bakery.model.plan import LayerNode, Plan, SetPlan, World
-from bakery.model.project import BaseSpec, Project, RoleSet, RoleUse
+from bakery.model.project import BaseSpec, Project, RoleSet, RoleUse, VaultText
 from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
 from bakery.model.role_source import RoleSource
-from bakery.variables import visible_variables
+from bakery.variables import vaults_in, visible_variables
 
 # Part of every key: raise it when the same inputs begin to give other bytes.
 FORMAT = 1
@@ -120,7 +120,8 @@ class _SetPlanning:
             one.recipe for (target, _), one in self.world.layers.items() if target == self.target
         }
         for use in self.role_set.roles:
-            inputs = self._inputs(use)
+            variables = self._variables(use)
+            inputs = self._inputs(use, variables)
             recipe = fingerprint("recipe", {name: part for name, part in inputs.items() if name != "files"})
             chain = fingerprint("chain", self.target, chain, recipe)
             key = layer_key(content, recipe) if content else None
@@ -137,22 +138,32 @@ class _SetPlanning:
                     cached=cached,
                     why=f"baked {cached.made}" if cached else self._why(inputs, key),
                     certain=bool(key) or recipe not in known_recipes,
+                    vaults=self._vaults(use, variables),
                 )
             )
             content = content_after(content, cached) if content and cached else None
             parent = chain
         return tuple(nodes)
 
-    def _inputs(self, use: RoleUse) -> dict[str, Any]:
+    def _variables(self, use: RoleUse) -> dict[str, Any]:
+        """The variables that the role can see, by name."""
+        sources = _closure(use.name, self.world.roles)
+        names: frozenset[str] = frozenset().union(*(source.names for source in sources))
+        dynamic = next((source.dynamic for source in sources if source.dynamic), None)
+        return visible_variables(use, names, dynamic, self.world.vars_files)
+
+    def _vaults(self, use: RoleUse, variables: Mapping[str, Any]) -> tuple[VaultText, ...]:
+        """What Ansible must be able to decrypt for the role."""
+        # Not those of the roles that it can run: nobody knows whether it does.
+        return tuple(dict.fromkeys((*vaults_in(variables), *self.world.roles[use.name].vaults)))
+
+    def _inputs(self, use: RoleUse, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The named parts of a layer's key, except its parent.
 
         ``files`` repeats ``trees`` in detail, to explain changes, and is not part of the key.
         """
         world = self.world
         sources = _closure(use.name, world.roles)
-        names: frozenset[str] = frozenset().union(*(source.names for source in sources))
-        dynamic = next((source.dynamic for source in sources if source.dynamic), None)
-        variables = visible_variables(use, names, dynamic, world.vars_files)
         record = self.base_record
         return {
             "format": FORMAT,

@@ -76,9 +76,17 @@ def _names(value: Any) -> Iterator[str]:
             yield from _names(item)
 
 
+def vaults_in(value: Any) -> Iterator[VaultText]:
+    """Every encrypted value in ``value``, at any depth."""
+    if isinstance(value, VaultText):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from vaults_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from vaults_in(item)
+
+
 def _holds_vault(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(_holds_vault(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return any(_holds_vault(item) for item in value)
-    return isinstance(value, VaultText)
+    return any(True for _ in vaults_in(value))

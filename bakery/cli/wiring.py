@@ -100,6 +100,21 @@ class Planner:
         return plan(self.project, self.wanted, read_world(self.project, self.kitchen))
 
 
+def require_open_vaults(project: Project, kitchen: Kitchen, wanted: Plan, *, rebake: bool) -> None:
+    """Refuse a bake whose roles would fail in the middle, because Ansible cannot open what is encrypted.
+
+    Asks nothing where no role is to be baked, and where there is nothing to open.
+    """
+    sets = [one for one in wanted.sets if rebake or one.image is None]
+    nodes = [node for one in sets for node in (one.nodes if rebake else one.to_bake)]
+    values = tuple(dict.fromkeys(value for node in nodes for value in node.vaults))
+    if nodes and (values or project.vault.identities):
+        # Here and not above: an unchanged project must not pay for this import.
+        from bakery.adapters.ansible import vaults
+
+        vaults.require_open_vaults(project, values, cancel=kitchen.cancel)
+
+
 def planner(
     project: Project, kitchen: Kitchen, names: tuple[str, ...], *, targets: tuple[str, ...] = ()
 ) -> Planner:

@@ -12,7 +12,7 @@ from bakery.load.durations import parse_seconds
 from bakery.load.mistakes import quote
 from bakery.load.scalar_shapes import Read
 from bakery.load.surroundings import Surroundings
-from bakery.model.project import Timeouts, VaultSpec
+from bakery.model.project import Timeouts, VaultIdentity, VaultSpec
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _roles_path(read: Read | None, here: Surroundings) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _identities(given: Mapping[str, Read], here: Surroundings) -> tuple[str, ...]:
+def _identities(given: Mapping[str, Read], here: Surroundings) -> tuple[VaultIdentity, ...]:
     found = []
     for name in ("password_file", "client"):
         if name in given:
@@ -87,12 +87,12 @@ def _identities(given: Mapping[str, Read], here: Surroundings) -> tuple[str, ...
                     f"{what} {quote(given[name].value)} cannot be executed",
                     "run chmod +x on it",
                 )
-            found.append(str(path))
+            found.append(VaultIdentity(str(path), here.mistakes.place(given[name].line)))
     for item in _value(given, "identities") or ():
         if item.value is not None:
             label, _, text = item.value.partition("@")
             path = here.existing(Read(text, item.line), what="the vault password file")
-            found.append(f"{label}@{path}")
+            found.append(VaultIdentity(f"{label}@{path}", here.mistakes.place(item.line)))
     return tuple(found)
 
 

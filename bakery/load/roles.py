@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bakery.errors import BakeryError, InputError, InputErrors, Place
@@ -12,14 +12,17 @@ from bakery.load.mistakes import Mistakes, printable, shown_path
 from bakery.load.role_folders import META, find_role, missing_role, role_names, role_version
 from bakery.load.role_text import dynamic_read, is_text, words
 from bakery.load.role_uses import Use, dependencies, included_roles
+from bakery.load.vars_files import vault_text
 from bakery.load.yaml_text import parse_yaml
-from bakery.model.project import Project
+from bakery.model.project import Project, VaultText
 from bakery.model.role_source import RoleSource
 
 # At the top of a role: what people and tests read, and what records when it was installed.
 _NOT_EFFECTIVE = re.compile(r"(?:README[^/]*|checks|tests|molecule|\.git[^/]*|meta/\.galaxy_install_info)\Z")
 _NO_DEPENDENCIES = re.compile(rb"^dependencies: *\[ *\] *$", re.MULTILINE)
 _PARTS = ("tasks", "handlers", "defaults", "vars", "meta", "files", "templates", "library", "module_utils")
+# Files of variables that nobody has to name (Ansible's "Role directory structure").
+_ALWAYS_READ = re.compile(r"(?:defaults|vars)/main(?:\.ya?ml|\.json|/[^/]+)?")
 _TASK_FILES = (".yml", ".yaml", ".json")
 
 
@@ -50,6 +53,7 @@ def load_role(name: str, roles_path: tuple[Path, ...]) -> RoleSource:
         dynamic=_dynamic(name, files),
         uses=_uses(name, files, path=path, roles_path=roles_path),
         checks=checks if checks.is_dir() else None,
+        vaults=tuple(_vaults(files, path)),
     )
 
 
@@ -80,6 +84,14 @@ def load_roles(project: Project) -> Mapping[str, RoleSource]:
 
 def _is_ignored(path: str) -> bool:
     return bool(_NOT_EFFECTIVE.match(path)) or is_cache(path)
+
+
+def _vaults(files: Iterable[TreeFile], path: Path) -> Iterator[VaultText]:
+    for one in files:
+        if one.content and _ALWAYS_READ.fullmatch(one.path):
+            found = vault_text(one.content.decode("utf-8", "replace"), path / one.path)
+            if found:
+                yield found
 
 
 def _names(files: Iterable[TreeFile]) -> frozenset[str]:

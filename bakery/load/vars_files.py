@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bakery.errors import Place
 from bakery.load.mistakes import Mistakes, shown_path
 from bakery.load.text_file import read_text
 from bakery.load.yaml_nodes import Mapping as MappingNode
@@ -22,8 +23,8 @@ def load_vars_file(path: Path) -> Mapping[str, Any]:
     Values are as in ``yaml_nodes.plain``. An empty file has no variables. Raises InputError or InputErrors.
     """
     text = read_text(path)
-    if text.startswith(_VAULT_HEADER):
-        return {"": VaultText("\n".join(line.strip() for line in text.strip().splitlines()))}
+    if encrypted := vault_text(text, path):
+        return {"": encrypted}
     mistakes = Mistakes(shown_path(path))
     node = parse_yaml(text, mistakes, unsafe=True)
     if isinstance(node, MappingNode):
@@ -37,3 +38,10 @@ def load_vars_file(path: Path) -> Mapping[str, Any]:
         mistakes.add(node.line, message, "write name: value")
     mistakes.refuse()
     return {}
+
+
+def vault_text(text: str, path: Path) -> VaultText | None:
+    """The ``text`` of the file ``path`` if it is encrypted as a whole, without what an editor may add."""
+    if not text.startswith(_VAULT_HEADER):
+        return None
+    return VaultText("\n".join(line.strip() for line in text.strip().splitlines()), Place(shown_path(path)))

@@ -116,7 +116,8 @@ class _Builder:
                 line, f"there are more than {_MOST_VALUES} values up to here", "is it the right file?"
             )
         if tag in VAULT_TAGS:
-            return Scalar(VaultText(_unindented(event.value)), event.value, line)
+            vaulted = VaultText(_unindented(event.value), self._mistakes.place(line))
+            return Scalar(vaulted, event.value, line)
         if tag == "!unsafe" and self._unsafe:
             return Scalar(event.value, event.value, line, unsafe=True)
         if tag not in (None, "!") and tag not in CORE_TAGS:

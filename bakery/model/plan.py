@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bakery.model.project import BaseSpec, RoleSet, RoleUse
+from bakery.model.project import BaseSpec, RoleSet, RoleUse, VaultText
 from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
 from bakery.model.role_source import RoleSource
 
@@ -52,7 +52,8 @@ class LayerNode:
     the lock and makes role sets share nodes. ``key`` is known once the parent's content is; ``cached`` is
     the layer
     that will be reused. ``why`` is a sentence fragment. ``certain`` says that no layer can turn out to be
-    reusable once the parent is baked: the recipe was never baked on any parent.
+    reusable once the parent is baked: the recipe was never baked on any parent. ``vaults`` is what
+    Ansible must be able to decrypt for the role.
     """
 
     chain: str
@@ -65,6 +66,7 @@ class LayerNode:
     cached: LayerRecord | None
     why: str
     certain: bool = True
+    vaults: tuple[VaultText, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,14 @@ from bakery.errors import Place
 
 @dataclass(frozen=True)
 class VaultText:
-    """A vault-encrypted scalar (``!vault``), carried as it stands: bakery never decrypts, nor shows it."""
+    """A vault-encrypted scalar (``!vault``), carried as it stands: bakery never shows it.
+
+    ``where`` is its line in its file, without a line for a file that is encrypted as a whole. The same
+    ciphertext elsewhere is the same value.
+    """
 
     ciphertext: str = field(repr=False)
+    where: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,18 @@ class RoleSet:
 
 
 @dataclass(frozen=True)
-class VaultSpec:
-    """How Ansible opens vaults: paths of password files or client scripts, with optional ids."""
+class VaultIdentity:
+    """One way to open vaults: ``[id@]path``, the path that of a password file or of a client script."""
 
-    identities: tuple[str, ...] = ()
+    text: str
+    where: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class VaultSpec:
+    """How Ansible opens vaults."""
+
+    identities: tuple[VaultIdentity, ...] = ()
 
 
 @dataclass(frozen=True)

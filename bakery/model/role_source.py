@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery.model.project import VaultText
+
 
 @dataclass(frozen=True)
 class RoleSource:
@@ -16,6 +18,7 @@ class RoleSource:
     ``names`` are the identifiers in its files. ``dynamic`` says why every variable reaches it
     (``lookup('vars', …)``
     and the like), or is None. ``uses`` are the other roles it can run (dependencies, includes).
+    ``vaults`` are the encrypted files of variables that Ansible always reads for it.
     """
 
     name: str
@@ -27,3 +30,4 @@ class RoleSource:
     dynamic: str | None
     uses: tuple[str, ...]
     checks: Path | None
+    vaults: tuple[VaultText, ...] = ()

@@ -76,6 +76,26 @@ def test_every_mistake_is_told_with_its_line(bakery, project: Path) -> None:
     assert len(document["error"]["errors"]) == len(lines)
 
 
+def test_a_vault_that_cannot_be_opened_is_told_before_anything_starts(bakery, project: Path) -> None:
+    file = project / "bakery.yml"
+    vaulted = "motd_contact: !vault |\n        $ANSIBLE_VAULT;1.1;AES256\n        6162\n"
+    text = file.read_text().replace("motd_contact: you@example.org", vaulted)
+    file.write_text(text + "defaults:\n  vault: {client: client}\n")
+    (project / "client").write_text("#!/bin/sh\nexit 3\n")
+    (project / "client").chmod(0o755)
+    done = bakery("bake", "web", cwd=project)
+    line = len(file.read_text().splitlines())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"bakery.yml:{line}: the vault client 'client' failed with status 3; run it by hand to see why\n"
+    )
+    file.write_text(text)
+    done = bakery("bake", "--json", "web", cwd=project)
+    assert done.returncode == 2
+    (error,) = json.loads(done.stdout)["error"]["errors"]
+    assert (error["where"], "vault" in error["hint"]) == ("bakery.yml:16", True)
+
+
 def test_outside_of_a_project_the_next_step_is_told(bakery, tmp_path: Path) -> None:
     done = bakery("plan")
     assert done.returncode == 2

@@ -163,6 +163,14 @@ def test_a_vaulted_value_inside_a_list_changes_the_key() -> None:
     assert_changes(planned(one), planned(other))
 
 
+def test_a_role_needs_the_vaults_of_its_own_files_and_of_the_variables_it_sees() -> None:
+    seen, unseen, own = VaultText("seen"), VaultText("unseen"), VaultText("own")
+    of = site(vars={}, set_vars={"nginx_port": seen})
+    at = with_role(role_source("nginx", names=frozenset({"nginx_port"}), vaults=(own,)))
+    assert planned(of, at).nodes[0].vaults == (seen, own)
+    assert planned(site(vars={}, set_vars={"other": unseen}), at).nodes[0].vaults == (own,)
+
+
 def test_the_secret_key_changes_the_key_of_a_role_with_a_vaulted_value() -> None:
     of = site(vars={"nginx_port": VaultText("v1")})
     assert_changes(planned(of), planned(of, around(of, secret=b"another home")))

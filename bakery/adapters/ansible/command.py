@@ -9,6 +9,7 @@ from bakery.adapters.ansible.places import Places
 from bakery.adapters.ansible.private_dir import PrivateDir
 from bakery.adapters.ansible.provision import write_provision
 from bakery.adapters.ansible.yaml_text import data_to_yaml
+from bakery.model.project import VaultIdentity
 from bakery.model.run import Run
 
 _CHILD = Path(__file__).with_name("child.py")
@@ -29,11 +30,11 @@ def playbook_command(run: Run, private: PrivateDir, places: Places) -> list[str]
     # -P: the folder of child.py does not become a place to import from.
     command = [sys.executable, "-P", str(_CHILD), "-i", str(inventory), "-e", f"@{extra}"]
     for identity in run.provision.vault.identities if run.provision else ():
-        command += ["--vault-id", _absolute_identity(identity, run.project_root)]
+        command += ["--vault-id", absolute_identity(identity, run.project_root)]
     return [*command, str(places.playbooks / run.playbook)]
 
 
-def _absolute_identity(identity: str, project_root: Path) -> str:
-    """``[id@]path`` with the path made absolute; ``default`` is what Ansible calls an identity without id."""
-    label, at, path = identity.rpartition("@")
+def absolute_identity(identity: VaultIdentity, project_root: Path) -> str:
+    """``id@path`` with the path made absolute; ``default`` is what Ansible calls an identity without id."""
+    label, at, path = identity.text.rpartition("@")
     return f"{label if at else 'default'}@{project_root / Path(path).expanduser()}"

@@ -50,13 +50,22 @@ def run_environment(run: Run, private: PrivateDir, places: Places) -> dict[str, 
     ``private`` must hold ``ansible.cfg``: an empty one, so that neither the user's nor the project's settings
     make two bakes differ. Configuration that a role set needs belongs in ``bakery.yml``.
     """
+    return {**tool_environment(private, places), **_ansible_settings(run, places)}
+
+
+def tool_environment(private: PrivateDir, places: Places) -> dict[str, str]:
+    """The part that every program of Ansible's gets, whatever it does; ``private`` as for a run."""
     return {
         **_passed(os.environ, permits(places)),
         "LANG": "C.UTF-8",
         "TERM": "dumb",
         RUN_MARKER: private.run_id,
         OWNER_PID: str(os.getpid()),
-        **_ansible_settings(run, private, places),
+        "ANSIBLE_CONFIG": str(private.path / "ansible.cfg"),
+        "ANSIBLE_HOME": str(private.path / "ansible"),
+        "ANSIBLE_LOCAL_TEMP": str(private.path / "tmp"),
+        "ANSIBLE_NOCOLOR": "True",
+        "ANSIBLE_FORCE_COLOR": "False",
     }
 
 
@@ -71,19 +80,14 @@ def _passed(environment: Mapping[str, str], more: frozenset[str]) -> dict[str, s
     return passed
 
 
-def _ansible_settings(run: Run, private: PrivateDir, places: Places) -> dict[str, str]:
+def _ansible_settings(run: Run, places: Places) -> dict[str, str]:
     """The reference of each name is ansible-core's list of configuration settings."""
     roles = run.provision.roles_path if run.provision else ()
     return {
-        "ANSIBLE_CONFIG": str(private.path / "ansible.cfg"),
-        "ANSIBLE_HOME": str(private.path / "ansible"),
-        "ANSIBLE_LOCAL_TEMP": str(private.path / "tmp"),
         "ANSIBLE_COLLECTIONS_PATH": _joined(collection_paths(run.project_root, places)),
         "ANSIBLE_ROLES_PATH": _joined(roles),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_NO_TARGET_SYSLOG": "True",
-        "ANSIBLE_NOCOLOR": "True",
-        "ANSIBLE_FORCE_COLOR": "False",
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "ANSIBLE_LOCALHOST_WARNING": "False",

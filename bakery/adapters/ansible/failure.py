@@ -23,7 +23,7 @@ _HINTS = (
         re.compile(
             r"Decryption failed|password or secret must be specified|no vault secrets (?:were )?found"
         ),
-        "name the vault's password file or client script under 'vault' in bakery.yml",
+        "name the password file or client script of this vault under 'vault' in bakery.yml",
     ),
     (
         re.compile(r"/usr/bin/python3?: not found|python3?: No such file|interpreter.*was not found"),

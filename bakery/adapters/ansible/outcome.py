@@ -10,7 +10,8 @@ from bakery.model.project import Timeouts
 from bakery.model.run import FailureKind, RunFailure
 
 _ERROR = re.compile(r"^(?:\[ERROR\]: *|ERROR! *)")
-_ORIGIN = re.compile(r"^Origin: (?P<path>.+?:\d+)(?::\d+)?$")
+# A file that is encrypted as a whole has no lines.
+_ORIGIN = re.compile(r"^Origin: (?P<path>.+?(?::\d+)?)(?::\d+)?$")
 _CONTEXT = re.compile(r"^(?:\s*\d+ |\s*\^|\s*$)")
 _INTERRUPTED = "User interrupted execution"
 

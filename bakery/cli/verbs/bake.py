@@ -118,9 +118,11 @@ class _Baking:
     planner: Planner
 
     def run(self) -> tuple[BakeResult, ...]:
+        from bakery.cli.wiring import require_open_vaults
         from bakery.flows.bake import BakeRequest, bake
 
         plan = self.planner()
+        require_open_vaults(self.planner.project, self.kitchen, plan, rebake=self.options["rebake"])
         with self._display(plan) as display:
             kitchen = replace(self.kitchen, watch=display.watch)
             on_failure, asking = self._on_failure(display)

@@ -12,7 +12,7 @@ import pytest
 from bakery.adapters.ansible.places import Places, find_places
 from bakery.adapters.ansible.runner import AnsibleRunner
 from bakery.errors import Place
-from bakery.model.project import RoleUse, Timeouts, VaultSpec
+from bakery.model.project import RoleUse, Timeouts, VaultIdentity, VaultSpec
 from bakery.model.run import Provision, Run, RunResult, TaskEnded, TaskStarted
 
 WITH_MACHINE = """
@@ -78,7 +78,7 @@ class Kitchen:
                 where=Place("bakery.yml", 1),
             ),
             roles_path=(self.project / "roles",),
-            vault=VaultSpec(tuple(vault)),
+            vault=VaultSpec(tuple(map(VaultIdentity, vault))),
             environment=environment or {},
         )
 

@@ -6,7 +6,7 @@ import pytest
 
 from bakery.errors import InputError, Place
 from bakery.load.project import find_project, load_project
-from bakery.model.project import BaseSpec, ImageSpec, Timeouts, VaultSpec, VaultText
+from bakery.model.project import BaseSpec, ImageSpec, Timeouts, VaultIdentity, VaultSpec, VaultText
 from tests.unit.load.conftest import Load, Write
 
 MINIMAL = """\
@@ -87,6 +87,7 @@ role_sets:
     )
     assert (nginx.vars_files, app.vars_files) == ((root / "vars/web.yml",), (root / "vars/api.yml",))
     assert nginx.where == Place("bakery.yml", 9)
+    assert nginx.vars["own"][0].where == Place("bakery.yml", 9)
 
 
 def test_from_inherits_base_checks_image_and_targets(load: Load, root: Path) -> None:
@@ -189,7 +190,9 @@ defaults:
     assert (project.name, project.freshness_s) == ("shop", 9 * 86_400)
     assert project.timeouts == Timeouts(600, 5400)
     assert project.roles_path == (root / "roles", root / "shared")
-    assert project.vault == VaultSpec((f"{root}/.vault", f"{root}/client", f"prod@{root}/.vault"))
+    paths = (f"{root}/.vault", f"{root}/client", f"prod@{root}/.vault")
+    assert project.vault == VaultSpec(tuple(map(VaultIdentity, paths)))
+    assert {one.where for one in project.vault.identities} == {Place("bakery.yml", 11)}
     assert (project.role_sets["web"].base, project.role_sets["web"].targets) == ("deb", ("null",))
 
 

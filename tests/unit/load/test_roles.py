@@ -221,3 +221,13 @@ def test_the_mistakes_of_all_roles_come_at_once(load: Load, write: Write, root: 
         "roles/app/meta/main.yml:1",
         "roles/common/meta/main.yml:1",
     ]
+
+
+def test_encrypted_files_that_nobody_names_must_be_opened(role: LoadRole, write: Write) -> None:
+    for path in ("vars/main.yml", "defaults/main/secret.yml", "vars/prod.yml", "files/vault"):
+        write(f"roles/web/{path}", "$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    write("roles/web/defaults/main/plain.yml", "a: 1\n")
+    assert [str(one.where) for one in role().vaults] == [
+        "roles/web/defaults/main/secret.yml",
+        "roles/web/vars/main.yml",
+    ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import InputError, InputErrors
+from bakery.errors import InputError, InputErrors, Place
 from bakery.load.vars_files import load_vars_file
 from bakery.model.project import VaultText
 from tests.unit.load.conftest import Write
@@ -33,6 +33,12 @@ VAULTED = "$ANSIBLE_VAULT;1.1;AES256\n6162\n6364\n"
 )
 def test_variables(text: str, variables: dict[str, Any], write: Write) -> None:
     assert load_vars_file(write("vars.yml", text)) == variables
+
+
+def test_an_encrypted_value_knows_its_place(write: Write) -> None:
+    inline = load_vars_file(write("inline.yml", "---\na:\n  - !vault |\n    x\n"))
+    whole = load_vars_file(write("whole.yml", VAULTED))
+    assert (inline["a"][0].where, whole[""].where) == (Place("inline.yml", 3), Place("whole.yml"))
 
 
 @pytest.mark.parametrize(

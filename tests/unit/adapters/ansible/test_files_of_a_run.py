@@ -22,7 +22,7 @@ from bakery.adapters.ansible.private_dir import private_dir, sweep_private_dirs
 from bakery.adapters.ansible.provision import ROLE_KEYWORDS, play_text
 from bakery.adapters.ansible.yaml_text import data_to_yaml, templates_to_yaml
 from bakery.errors import MachineError, Place
-from bakery.model.project import RoleUse, VaultSpec, VaultText
+from bakery.model.project import RoleUse, VaultIdentity, VaultSpec, VaultText
 from bakery.model.run import Provision, Run
 
 NAME = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
@@ -43,7 +43,9 @@ VALUE = st.recursive(
 def a_provision(**use: object) -> Provision:
     fields = {"vars": {}, "set_vars": {}, "vars_files": (), "inputs": (), **use}
     role = RoleUse(name="web", version=None, origin="web", where=Place("bakery.yml", 1), **fields)
-    return Provision(role, (Path("/roles"),), VaultSpec(("prod@vault.py", "plain", "/abs")), {})
+    return Provision(
+        role, (Path("/roles"),), VaultSpec(tuple(map(VaultIdentity, ("prod@vault.py", "plain", "/abs")))), {}
+    )
 
 
 def plain(value: object) -> object:
