@@ -39,13 +39,17 @@ class Mistakes:
 
     def add_unknown(
         self, line: int | None, message: str, *, name: str, known: Iterable[str], hint: str
-    ) -> None:
-        """Remember that ``name`` is unknown: the next step is the known name nearest to it, or ``hint``."""
+    ) -> str | None:
+        """Remember that ``name`` is unknown: the next step is the known name nearest to it, or ``hint``.
+
+        Returns the nearest name; None too where there are so many mistakes that this one is not shown.
+        """
         if len(self._found) >= MOST_SHOWN:
             self._more += 1
-            return
+            return None
         near = nearest(name, known)
         self.add(line, message, f"did you mean {quote(near)}?" if near else hint)
+        return near
 
     def refuse(self) -> None:
         """Raise InputErrors, in the order of the file, if there was any mistake."""

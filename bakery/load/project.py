@@ -63,8 +63,12 @@ def load_project(path: Path, *, known_targets: tuple[str, ...] = ()) -> Project:
     defaults = read_defaults(_section(outline, "defaults"), here, known_targets=known_targets)
     base_entries = _section(outline, "bases")
     bases = read_bases(base_entries, here)
+    unreadable = "bases" in outline and outline["bases"].value is None
     role_sets = read_role_sets(
-        _section(outline, "role_sets"), tuple(base_entries), defaults=defaults, here=here
+        _section(outline, "role_sets"),
+        None if unreadable else tuple(base_entries),
+        defaults=defaults,
+        here=here,
     )
     mistakes.refuse()
     return Project(

@@ -31,9 +31,12 @@ class _Own:
 
 
 def read_role_sets(
-    entries: Mapping[str, Read], base_names: tuple[str, ...], *, defaults: Defaults, here: Surroundings
+    entries: Mapping[str, Read], base_names: tuple[str, ...] | None, *, defaults: Defaults, here: Surroundings
 ) -> dict[str, RoleSet]:
-    """The role sets by name, in the order of the file; those that build on something wrong are left out."""
+    """The role sets by name, in the order of the file; those that build on something wrong are left out.
+
+    ``base_names`` is None if the bases cannot be read.
+    """
     if defaults.base is not None:
         here.check_known(defaults.base, base_names, what="base")
     own = {
@@ -67,14 +70,14 @@ def _section(given: Mapping[str, Read], name: str) -> Mapping[str, Any]:
     return given[name].value or {} if name in given else {}
 
 
-def _base(eldest: _Own, base_names: tuple[str, ...], *, defaults: Defaults, here: Surroundings) -> str:
+def _base(eldest: _Own, base_names: tuple[str, ...] | None, *, defaults: Defaults, here: Surroundings) -> str:
     """The name of the base; the empty text if there is none or it is wrong."""
     base = eldest.base or defaults.base
     if base is None:
         here.mistakes.add(
             eldest.line,
             f"role set {quote(eldest.name)} has no base",
-            f"write base: NAME; there are: {listing(base_names, 'none, define one under bases')}",
+            f"write base: NAME; there are: {listing(base_names or (), 'none, define one under bases')}",
         )
         return ""
     if base is not defaults.base:

@@ -160,7 +160,7 @@ class Record:
     any_of: tuple[str, ...] = ()
 
     def read(self, node: Node, spot: Spot, *, mistakes: Mistakes) -> Read:
-        """A dict of Read with the keys that are there."""
+        """A dict of Read with the keys that are there, the one that a misspelt key means as wrong."""
         if not isinstance(node, MappingNode):
             mistakes.add(
                 spot.line,
@@ -168,20 +168,22 @@ class Record:
                 f"write {self.example}",
             )
             return Read(None, spot.line)
-        values = {}
+        values: dict[str, Read] = {}
+        meant: dict[str, Read] = {}
         for entry in node.entries:
             name, line = entry.key.text, entry.key.line
             known = self.fields.get(name)
             if known is None:
-                self._unknown(name, spot, line=line, mistakes=mistakes)
+                if near := self._unknown(name, spot, line=line, mistakes=mistakes):
+                    meant[near] = Read(None, line)
             elif not (known.optional_value and isinstance(entry.value, Scalar) and entry.value.value is None):
                 values[name] = known.shape.read(entry.value, spot.key(name, line), mistakes=mistakes)
-        self._check_presence(values, spot, mistakes=mistakes)
-        return Read(values, spot.line)
+        self._check_presence(values, tuple(meant), spot, mistakes=mistakes)
+        return Read({**meant, **values}, spot.line)
 
-    def _unknown(self, name: str, spot: Spot, *, line: int, mistakes: Mistakes) -> None:
+    def _unknown(self, name: str, spot: Spot, *, line: int, mistakes: Mistakes) -> str | None:
         where = f"in {spot.path}" if spot.path else "here"
-        mistakes.add_unknown(
+        return mistakes.add_unknown(
             line,
             f"the key {quote(name)} is unknown {where}",
             name=name,
@@ -189,14 +191,17 @@ class Record:
             hint=f"known are {', '.join(self.fields)}",
         )
 
-    def _check_presence(self, values: Iterable[str], spot: Spot, *, mistakes: Mistakes) -> None:
+    def _check_presence(
+        self, values: Iterable[str], meant: tuple[str, ...], spot: Spot, *, mistakes: Mistakes
+    ) -> None:
         what = spot.path or "the file"
         present = set(values)
+        given = present.union(meant)
         for name, known in self.fields.items():
-            if known.required and name not in present:
+            if known.required and name not in given:
                 mistakes.add(spot.line, f"{what} has no '{name}'", f"write {name}: {known.shape.example}")
         for group in (self.one_of, self.any_of):
-            if group and present.isdisjoint(group):
+            if group and given.isdisjoint(group):
                 mistakes.add(
                     spot.line, f"{what} has neither {_either(group, 'nor')}", f"write {self.example}"
                 )

@@ -39,9 +39,12 @@ class Surroundings:
         items = read.value or () if read else ()
         return tuple(path for item in items if (path := self.existing(item, what=what)))
 
-    def check_known(self, read: Read, known: tuple[str, ...], *, what: str) -> bool:
-        """Whether the name that was read is known; a mistake otherwise. ``what`` is the kind of thing."""
-        if read.value is None or read.value in known:
+    def check_known(self, read: Read, known: tuple[str, ...] | None, *, what: str) -> bool:
+        """Whether the name that was read is known; a mistake otherwise. ``what`` is the kind of thing.
+
+        ``known`` is None if the place that defines the names is wrong itself: any name may be right then.
+        """
+        if read.value is None or known is None or read.value in known:
             return read.value is not None
         self.mistakes.add_unknown(
             read.line,

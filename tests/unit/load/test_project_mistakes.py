@@ -116,6 +116,25 @@ TABLE: list[tuple[str, list[str]]] = [
         "role_sets: {web: {base: deb, roles: [app], image: {port: [80]}}}",
         ["4: the key 'port' is unknown in role_sets.web.image; did you mean 'ports'?"],
     ),
+    # what follows from another mistake is none
+    (
+        "role_sets: {web: {bsae: deb, roles: [nginx@1.3.0]}}",
+        [
+            "4: role 'nginx' has version 1.2.0, and 1.3.0 is asked for; write nginx@1.2.0, or change roles/nginx",
+            "4: the key 'bsae' is unknown in role_sets.web; did you mean 'base'?",
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, rolse: [nginx]}, api: {form: web, roles: [app]}}",
+        [
+            "4: the key 'form' is unknown in role_sets.api; did you mean 'from'?",
+            "4: the key 'rolse' is unknown in role_sets.web; did you mean 'roles'?",
+        ],
+    ),
+    (
+        "role_set: {web: {base: deb, roles: [nginx]}}",
+        ["4: the key 'role_set' is unknown here; did you mean 'role_sets'?"],
+    ),
     # presence
     ("", ["1: the file has no 'role_sets'; write role_sets: {web: {base: debian12, roles: [nginx]}}"]),
     (
@@ -277,7 +296,7 @@ defaults:
   freshness: soon
 """
     assert [line.split(": ")[0].removeprefix("bakery.yml:") for line in mistakes(text)] == [
-        "1", "3", "3", "6", "7", "7", "9", "10", "12", "13", "14", "16",
+        "1", "3", "6", "7", "7", "9", "10", "12", "13", "14", "16",
     ]  # fmt: skip
 
 
@@ -329,3 +348,18 @@ def test_a_set_without_target_is_a_sentence_where_none_is_known(root: Path, load
         str(caught.value)
         == "bakery.yml:4: role set 'web' has no target; write targets: [NAME] under defaults"
     )
+
+
+@pytest.mark.parametrize(
+    ("bases", "sentence"),
+    [
+        (
+            "bases: [deb]",
+            "bases must be a mapping of bases, not a list; write {debian12: {debian: {suite: bookworm}}}",
+        ),
+        ("base: {deb: {oci: docker://x}}", "the key 'base' is unknown here; did you mean 'bases'?"),
+    ],
+)
+def test_bases_that_cannot_be_read_are_not_missing(bases: str, sentence: str, mistakes: Mistakes) -> None:
+    rest = "role_sets:\n  web: {base: deb, roles: [nginx]}\ndefaults: {base: other}\n"
+    assert mistakes(f"version: 1\n{bases}\n{rest}") == [f"bakery.yml:2: {sentence}"]
