@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from bakery.cli.command import UnknownName
+from bakery.cli.command import UnknownName, wants_json
 from bakery.cli.documents import ErrorBody
 from bakery.cli.output import print_document
 from bakery.cli.text import clean, one_line
@@ -89,12 +89,6 @@ def error_body(error: BakeryError) -> ErrorBody:
     if isinstance(error, InputErrors):
         body["errors"] = [error_body(one) for one in error.errors]
     return body
-
-
-def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether --json was given; asked of the words themselves, as the command line may be what is wrong."""
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return "--json" in options
 
 
 def _from_click(error: click.ClickException) -> InputError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -100,6 +100,7 @@ class VerbGroup(Globals, click.Group):
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help())
             ctx.exit()
+        ctx.meta[WORDS] = tuple(args)
         return super().parse_args(ctx, args)
 
     def resolve_command(
@@ -132,7 +133,14 @@ def _help_records(ctx: click.Context, params: Iterable[click.Parameter]) -> list
     return [record for option in options if (record := option.get_help_record(ctx))]
 
 
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether --json was given; asked of the words themselves, as the command line may be what is wrong."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in options
+
+
 META = "bakery.session"
+WORDS = "bakery.words"  # all of the command line: what an eager option may need of the others
 
 
 def _global_options() -> tuple[click.Parameter, ...]:

@@ -10,7 +10,7 @@ import click
 
 from bakery import __version__
 from bakery.cli.boundary import guarded
-from bakery.cli.command import CONTEXT_SETTINGS, Example, VerbGroup
+from bakery.cli.command import CONTEXT_SETTINGS, WORDS, Example, VerbGroup, wants_json
 
 VERBS = {
     "Start": {
@@ -45,6 +45,20 @@ VERBS = {
 }
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    del param
+    if not value or ctx.resilient_parsing:
+        return
+    if wants_json(ctx.meta.get(WORDS, ())):
+        from bakery.cli.output import print_document
+        from bakery.cli.verbs.version import version_document
+
+        print_document(version_document())
+    else:
+        click.echo(f"bakery {__version__}")
+    ctx.exit()
+
+
 @click.group(
     cls=VerbGroup,
     name="bakery",
@@ -60,7 +74,14 @@ VERBS = {
         Example("bakery bake --help", "the options of a verb"),
     ),
 )
-@click.version_option(__version__, "--version", prog_name="bakery", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def bakery() -> None:
     """Bake Ansible role sets into verified machine images.
 

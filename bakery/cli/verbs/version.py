@@ -15,10 +15,8 @@ from bakery.cli.session import Session
 COMPONENTS = ("ansible-core", "ansible-runner", "pytest", "pytest-testinfra", "isal", "zstandard")
 
 
-@click.command(cls=Verb, name="version")
-@click.pass_obj
-def command(session: Session) -> None:
-    """Show the versions of bakery and of what it uses."""
+def version_document() -> VersionDocument:
+    """The versions of bakery and of what it uses; None for what is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     components: dict[str, str | None] = {}
@@ -27,11 +25,14 @@ def command(session: Session) -> None:
             components[name] = version(name)
         except PackageNotFoundError:
             components[name] = None
-    document: VersionDocument = {
-        "bakery": __version__,
-        "python": platform.python_version(),
-        "components": components,
-    }
+    return {"bakery": __version__, "python": platform.python_version(), "components": components}
+
+
+@click.command(cls=Verb, name="version")
+@click.pass_obj
+def command(session: Session) -> None:
+    """Show the versions of bakery and of what it uses."""
+    document = version_document()
     lines = [("bakery", __version__), ("python", document["python"])]
-    lines += [(name, found or "not installed") for name, found in components.items()]
+    lines += [(name, found or "not installed") for name, found in document["components"].items()]
     answer(session, document, lambda _: "\n".join(f"{name:18}{found}" for name, found in lines))

@@ -55,7 +55,9 @@ def test_an_unknown_verb_is_refused_with_the_one_that_was_meant() -> None:
     assert (done.returncode, done.stderr) == (2, "bakery: no such verb 'bkae'; did you mean 'bake'?\n")
 
 
-@pytest.mark.parametrize("words", [("--json", "version"), ("version", "--json")])
+@pytest.mark.parametrize(
+    "words", [("--json", "version"), ("version", "--json"), ("--json", "--version"), ("--version", "--json")]
+)
 def test_global_options_work_before_and_after_the_verb(words: tuple[str, ...]) -> None:
     assert json.loads(run(*words).stdout)["bakery"] == __version__
 
