@@ -95,6 +95,7 @@ class _SetPlanning:
             checks_digest=checks_digest,
             image=image,
             why=why,
+            latest_of=self._latest_of(image),
         )
 
     @property
@@ -197,15 +198,26 @@ class _SetPlanning:
         return tuple(dict.fromkeys(paths))
 
     def _find_image(self, identity: str, checks_digest: str) -> tuple[ImageRecord | None, str]:
-        name = self.role_set.name
-        mine = [one for one in self.world.images if one.role_set == name and one.target == self.target]
-        same = [one for one in mine if one.fingerprint == identity]
+        named = self._images_of_this_name()
+        same = [one for one in named if one.fingerprint == identity]
         for record in reversed(same):
             if record.checks_digest == checks_digest:
                 return record, f"verified {record.made}"
         if same:
             return None, "the checks changed"
-        return None, "the recipe changed" if mine else "never baked"
+        baked = any(one.project == self.project.name for one in named)
+        return None, "the recipe changed" if baked else "never baked"
+
+    def _images_of_this_name(self) -> list[ImageRecord]:
+        """Of every project, oldest first: an equal image need not be baked again because another one did."""
+        mine = (self.role_set.name, self.target)
+        return [one for one in self.world.images if (one.role_set, one.target) == mine]
+
+    def _latest_of(self, image: ImageRecord | None) -> str | None:
+        named = self._images_of_this_name()
+        if not named or named[-1] == image or named[-1].project == self.project.name:
+            return None
+        return named[-1].project
 
     def _why(self, inputs: Mapping[str, Any], key: str | None) -> str:
         mine = [

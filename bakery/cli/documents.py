@@ -117,13 +117,17 @@ class PlannedBase(TypedDict):
 
 
 class PlannedSet(TypedDict):
-    """``status`` is ``unchanged`` or ``bake``; ``fingerprint`` is null until the base is made."""
+    """``status`` is ``unchanged`` or ``bake``; ``fingerprint`` is null until the base is made.
+
+    ``latest_of`` is another project of the same home whose image ``NAME:latest`` means now, or null.
+    """
 
     role_set: str
     target: str
     status: str
     fingerprint: str | None
     why: str
+    latest_of: str | None
     base: PlannedBase
     roles: list[PlannedRole]
 
@@ -178,7 +182,9 @@ class CompletionDocument(TypedDict):
 
 
 class ImageBody(TypedDict):
-    """A verified image; ``latest`` says whether it is the newest of its role set and target."""
+    """A verified image; ``latest`` says whether it is the newest of its role set and target,
+    those of other projects included: then ``NAME:latest`` means it.
+    """
 
     role_set: str
     target: str

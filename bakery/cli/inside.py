@@ -10,24 +10,21 @@ from typing import Any
 
 from bakery.errors import MachineError
 from bakery.flows.kitchen import Kitchen
-from bakery.flows.machines import find_inside, run_shell
+from bakery.flows.machines import Inside, run_shell
 
 
-def enter(kitchen: Kitchen, name: str, *, target: str | None, words: Sequence[str] = ()) -> int:
-    """Run ``words``, or an interactive shell, in a machine of ``name``; returns its exit code."""
+def enter(kitchen: Kitchen, inside: Inside, words: Sequence[str] = ()) -> int:
+    """Run ``words``, or an interactive shell, in a machine; returns its exit code."""
 
     def use(machine: Mapping[str, Any]) -> int:
         with _children_get_ctrl_c():
             return _call(argv_of(machine, words))
 
-    return run_shell(kitchen, find_inside(kitchen, name, target), use)
+    return run_shell(kitchen, inside, use)
 
 
-def capture(
-    kitchen: Kitchen, name: str, *, target: str | None, words: Sequence[str]
-) -> tuple[str, int, str, str]:
-    """Run ``words`` in a machine of ``name``; returns the target, exit code, stdout and stderr."""
-    inside = find_inside(kitchen, name, target)
+def capture(kitchen: Kitchen, inside: Inside, words: Sequence[str]) -> tuple[int, str, str]:
+    """Run ``words`` in a machine; returns the exit code, stdout and stderr."""
     output: list[str] = []
 
     def use(machine: Mapping[str, Any]) -> int:
@@ -37,7 +34,7 @@ def capture(
 
     code = run_shell(kitchen, inside, use)
     stdout, stderr = output
-    return inside.target, code, stdout, stderr
+    return code, stdout, stderr
 
 
 def argv_of(machine: Mapping[str, Any], words: Sequence[str]) -> list[str]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from bakery.cli.command import META
+from bakery.cli.output import remark
 from bakery.cli.session import Session, default_home
 from bakery.cli.suggest import closest
 from bakery.errors import BakeryError, InputError
 
 if TYPE_CHECKING:
     from bakery.flows.kitchen import Kitchen
+    from bakery.flows.machines import Inside
     from bakery.model.project import Project
     from bakery.model.records import ImageRecord
 
@@ -27,34 +30,68 @@ def check_role_sets(project: Project, names: Iterable[str]) -> None:
             raise InputError(f"there is no role set '{name}' in {project.file.name}", hint=_hint(name, known))
 
 
-def image_named(kitchen: Kitchen, name: str, target: str | None = None) -> ImageRecord:
-    """The image a user means, or a refusal with the one that was probably meant."""
+def image_named(kitchen: Kitchen, name: str, target: str | None = None, *, session: Session) -> ImageRecord:
+    """The image a user means, or a refusal with the one that was probably meant.
+
+    An image of the project at hand goes before those of others; where it is of another one, that is said.
+    """
     from bakery.flows.machines import find_image
 
+    project = project_name(session)
     try:
-        return find_image(kitchen, name, target)
+        image = find_image(kitchen, name, target, project=project)
     except InputError as error:
-        images = kitchen.catalog.images()
-        known = tuple(dict.fromkeys(image.role_set for image in images))
-        wanted = name.partition(":")[0]
-        if target and wanted in known:
-            targets = dict.fromkeys(image.target for image in images if image.role_set == wanted)
-            message = f"there is no image '{name}' on target '{target}'"
-            raise InputError(message, hint=f"it is on {', '.join(targets)}") from error
-        if wanted in known:
-            raise InputError(error.message, hint=f"see 'bakery images {wanted}'") from error
-        hint = _hint(wanted, known) if known else "bake one with 'bakery bake'"
-        raise InputError(error.message, hint=hint) from error
+        raise _refusal(kitchen, name, target, error=error) from error
+    if said := _whose(kitchen, name, image, project=project):
+        remark(session, f"bakery: {said}")
+    return image
+
+
+def inside_named(kitchen: Kitchen, name: str, target: str | None = None, *, session: Session) -> Inside:
+    """What a shell opens on when a user says ``name``; see ``image_named``."""
+    from bakery.flows.machines import find_inside
+
+    project = project_name(session)
+    inside = find_inside(kitchen, name, target, project=project)
+    image = inside.image
+    if image and (said := _whose(kitchen, name, image, project=project)):
+        remark(session, f"bakery: {said}")
+    return inside
+
+
+def _refusal(kitchen: Kitchen, name: str, target: str | None, *, error: InputError) -> InputError:
+    images = kitchen.catalog.images()
+    known = tuple(dict.fromkeys(image.role_set for image in images))
+    wanted = name.partition(":")[0]
+    if target and wanted in known:
+        targets = dict.fromkeys(image.target for image in images if image.role_set == wanted)
+        message = f"there is no image '{name}' on target '{target}'"
+        return InputError(message, hint=f"it is on {', '.join(targets)}")
+    if wanted in known:
+        return InputError(error.message, hint=f"see 'bakery images {wanted}'")
+    hint = _hint(wanted, known) if known else "bake one with 'bakery bake'"
+    return InputError(error.message, hint=hint)
+
+
+def _whose(kitchen: Kitchen, name: str, image: ImageRecord, *, project: str | None) -> str | None:
+    """What to say where a name means an image that another project may not be thought to mean by it."""
+    if image.role_set != name.partition(":")[0] or image.project == project:
+        return None
+    if project is not None:
+        return f"'{name}' is an image of project '{image.project}'; project '{project}' has none of that name"
+    others = {one.project for one in kitchen.catalog.images() if one.role_set == image.role_set}
+    if len(others) == 1 or name not in {image.role_set, f"{image.role_set}:latest"}:
+        return None
+    named = ", ".join(f"'{other}'" for other in sorted(others - {image.project}))
+    newest = f"'{name}' is taken for the newest image of that name, which is of project '{image.project}'"
+    return f"{newest}; there is one of {named} too"
 
 
 def is_latest(kitchen: Kitchen, image: ImageRecord) -> bool:
-    """Whether no later image of the same role set and target is recorded."""
-    same = [
-        one
-        for one in kitchen.catalog.images()
-        if (one.role_set, one.target) == (image.role_set, image.target)
-    ]
-    return bool(same) and same[-1] == image
+    """Whether no later image of the same role set and target is recorded, of whatever project."""
+    from bakery.flows.images import newest_of_name
+
+    return newest_of_name(kitchen.catalog.images(), image) == image
 
 
 def role_sets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -85,23 +122,49 @@ def _session(ctx: click.Context) -> Session:
     return session
 
 
-def _names_of_project(session: Session, section: str) -> tuple[str, ...]:
-    """The keys of a section; a file that cannot be read has none: a prompt is no place for errors."""
-    from pathlib import Path
+def project_name(session: Session) -> str | None:
+    """The name of the project at hand, or None outside of any; its file need not be right.
 
-    import yaml
-
+    Raises InputError if --project names nothing.
+    """
     from bakery.load.project import find_project
 
     try:
-        text = find_project(session.project or Path.cwd()).read_bytes()
-        tree = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, BakeryError, yaml.YAMLError):
+        file = find_project(session.project or Path.cwd())
+    except InputError:
+        if session.project:
+            raise
+        return None
+    for key, value in _entries(file):
+        if key == "name" and isinstance(value.value, str) and value.value:
+            return value.value
+    return file.absolute().parent.name
+
+
+def _names_of_project(session: Session, section: str) -> tuple[str, ...]:
+    """The keys of a section; a file that cannot be read has none: a prompt is no place for errors."""
+    from bakery.load.project import find_project
+
+    try:
+        file = find_project(session.project or Path.cwd())
+    except (OSError, BakeryError):
         return ()
-    for key, value in tree.value if isinstance(tree, yaml.MappingNode) else ():
-        if key.value == section and isinstance(value, yaml.MappingNode):
-            return tuple(str(name.value) for name, _ in value.value)
+    for key, value in _entries(file):
+        if key == section and isinstance(value.value, list):
+            return tuple(str(pair[0].value) for pair in value.value if isinstance(pair, tuple))
     return ()
+
+
+def _entries(file: Path) -> Iterator[tuple[str, Any]]:
+    """The keys of a YAML file with their nodes; none if it cannot be read."""
+    import yaml
+
+    try:
+        tree = yaml.compose(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError, RecursionError):
+        return
+    for key, value in tree.value if isinstance(tree, yaml.MappingNode) else ():
+        yield str(key.value), value
 
 
 def _image_names(session: Session) -> tuple[str, ...]:

@@ -13,7 +13,14 @@ from typing import Any
 
 from bakery.errors import BakeryError, ChecksError, MachineError, ProvisionError
 from bakery.flows.bases import ensure_base
-from bakery.flows.images import ImageJob, UnverifiedImage, image_on_top, make_image, record_image
+from bakery.flows.images import (
+    ImageJob,
+    UnverifiedImage,
+    image_on_top,
+    make_image,
+    newest_of_name,
+    record_image,
+)
 from bakery.flows.kitchen import Kitchen, LayerCorrupt, error_of
 from bakery.flows.layers import ImageOnTop, LayerOutcome, OnFailure
 from bakery.flows.repair import forget_layer
@@ -374,5 +381,12 @@ def _unchanged(kitchen: Kitchen, plan: SetPlan, record: ImageRecord) -> BakeResu
         layers=tuple(_layer_result(Obtained(LayerOutcome(one, cached=True))) for one in layers),
         checks=record.checks,
         seconds=0.0,
-        names=record.names,
+        names=_true_names(kitchen, record),
     )
+
+
+def _true_names(kitchen: Kitchen, record: ImageRecord) -> tuple[str, ...]:
+    """The names that still mean this image: ``NAME:latest`` is that of the newest one of any project."""
+    newest = newest_of_name(kitchen.catalog.images(), record)
+    same = newest is None or newest.artifact["digest"] == record.artifact["digest"]
+    return tuple(name for name in record.names if same or not name.endswith(":latest"))

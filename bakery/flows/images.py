@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,13 @@ def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], *, seco
     return record
 
 
+def newest_of_name(images: Iterable[ImageRecord], image: ImageRecord) -> ImageRecord | None:
+    """The newest of ``images`` (oldest first) that is called as ``image`` is, in whatever project."""
+    mine = (image.role_set, image.target)
+    named = [one for one in images if (one.role_set, one.target) == mine]
+    return named[-1] if named else None
+
+
 def _named_artifact(up: Mapping[str, Any]) -> dict[str, Any]:
     """The artifact, where its names say it is: tools take a name where they do not take a digest."""
     return {**up["artifact"], "location": up.get("location") or up["artifact"]["location"]}
@@ -196,6 +203,7 @@ def _refuse(
             artifact=artifact,
             message=message,
             made=now_text(),
+            project=job.project.name,
         )
     )
     return UnverifiedImage(message, checks=checks, artifact=artifact, hint=hint)

@@ -242,4 +242,5 @@ def _attempt(job: LayerJob, role_set: str, failure: BakeryError, *, kept: str) -
         artifact=None,
         message=str(failure),
         made=now_text(),
+        project=job.project.name,
     )

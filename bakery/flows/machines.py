@@ -18,7 +18,10 @@ _SHORTEST_DIGEST = 6
 
 @dataclass(frozen=True)
 class Inside:
-    """What a shell opens on: a captured image (``artifact``), or the layers below a failed role."""
+    """What a shell opens on: a captured image (``artifact``), or the layers below a failed role.
+
+    ``image`` is the record of an image that is no failed one.
+    """
 
     name: str
     target: str
@@ -27,13 +30,16 @@ class Inside:
     kept: str | None
     epoch: int
     base_digest: str
+    image: ImageRecord | None = None
 
 
-def find_inside(kitchen: Kitchen, name: str, target: str | None) -> Inside:
+def find_inside(
+    kitchen: Kitchen, name: str, target: str | None = None, *, project: str | None = None
+) -> Inside:
     """The failed bake of ``name`` if its last one failed, otherwise its newest image; ``NAME:TAG`` asks for
-    an image.
+    an image. With ``project`` the failed bake of another project does not count.
     """
-    attempt = _find_attempt(kitchen, name, target)
+    attempt = _find_attempt(kitchen, name, target, project=project)
     if attempt:
         return Inside(
             name=name,
@@ -44,20 +50,26 @@ def find_inside(kitchen: Kitchen, name: str, target: str | None) -> Inside:
             epoch=attempt.epoch,
             base_digest=attempt.base_digest,
         )
-    image = find_image(kitchen, name, target)
-    return Inside(name, image.target, image.artifact, (), None, 0, image.base_digest)
+    image = find_image(kitchen, name, target, project=project)
+    return Inside(name, image.target, image.artifact, (), None, 0, image.base_digest, image)
 
 
-def _find_attempt(kitchen: Kitchen, name: str, target: str | None) -> Attempt | None:
+def _find_attempt(kitchen: Kitchen, name: str, target: str | None, *, project: str | None) -> Attempt | None:
     mine = [
-        one for one in kitchen.catalog.attempts() if one.role_set == name and target in (None, one.target)
+        one
+        for one in kitchen.catalog.attempts()
+        if one.role_set == name
+        and target in (None, one.target)
+        and (None in (project, one.project) or one.project == project)
     ]
     return mine[-1] if mine else None
 
 
-def find_image(kitchen: Kitchen, name: str, target: str | None = None) -> ImageRecord:
+def find_image(
+    kitchen: Kitchen, name: str, target: str | None = None, *, project: str | None = None
+) -> ImageRecord:
     """The image called ``name``: a role set (its newest image), ``NAME:TAG``, or a digest or its
-    beginning.
+    beginning. Where images of several projects are called so, one of ``project`` is meant if it has any.
     """
     images = [one for one in kitchen.catalog.images() if target in (None, one.target)]
     wanted, _, tag = name.partition(":")
@@ -71,7 +83,7 @@ def find_image(kitchen: Kitchen, name: str, target: str | None = None) -> ImageR
     if not found:
         known = ", ".join(dict.fromkeys(one.role_set for one in images)) or "none yet"
         raise InputError(f"there is no image '{name}'", hint=f"known images: {known}")
-    return found[-1]
+    return ([one for one in found if one.project == project] or found)[-1]
 
 
 def _by_digest(images: list[ImageRecord], text: str) -> list[ImageRecord]:

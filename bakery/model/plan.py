@@ -73,7 +73,8 @@ class LayerNode:
 class SetPlan:
     """The plan of one role set on one target.
 
-    ``image`` is the verified record that already answers this plan; then nothing is done.
+    ``image`` is the verified record that already answers this plan; then nothing is done. ``latest_of`` is
+    the other project whose image the name ``NAME:latest`` means until this one is baked, or None.
     """
 
     role_set: RoleSet
@@ -87,6 +88,7 @@ class SetPlan:
     checks_digest: str
     image: ImageRecord | None
     why: str
+    latest_of: str | None = None
 
     @property
     def to_bake(self) -> tuple[LayerNode, ...]:

@@ -117,7 +117,7 @@ class Attempt:
     """The last failed bake of a role set, kept so that ``bakery shell`` can look inside.
 
     ``layers`` are the layer ids below the failing one, lowest first; ``kept`` names the frozen failed state,
-    ``artifact`` the captured image whose checks failed.
+    ``artifact`` the captured image whose checks failed. ``project`` is None in what an older bakery wrote.
     """
 
     role_set: str
@@ -131,3 +131,4 @@ class Attempt:
     artifact: Mapping[str, Any] | None
     message: str
     made: str
+    project: str | None = None

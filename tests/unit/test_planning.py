@@ -321,3 +321,15 @@ def test_a_role_of_the_same_name_on_another_base_is_below_changed() -> None:
 def test_an_image_of_an_older_recipe_is_a_changed_recipe() -> None:
     one = plan_one(WEB, replace(world(WEB), images=(image_record("web"),)))
     assert one.why == "the recipe changed"
+
+
+def test_a_plan_says_that_latest_is_another_projects_image() -> None:
+    of = project(role_set("web", "nginx"))
+    baked = after_baking(of, world(of))
+    (ours,) = baked.images
+    theirs = image_record("web", fingerprint="f" * 64, project="other")
+    assert plan_one(of, replace(baked, images=(theirs, ours))).latest_of is None
+    after = plan_one(of, replace(baked, images=(ours, theirs)))
+    assert (after.image, after.latest_of) == (ours, "other")
+    before = plan_one(of, replace(baked, images=(theirs,)))
+    assert (before.image, before.latest_of, before.why) == (None, "other", "never baked")

@@ -33,8 +33,10 @@ def images_text(document: ImagesDocument, paint: Paint) -> str:
     if not document["images"]:
         return "No images yet; bake one with 'bakery bake'."
     several = len({image["target"] for image in document["images"]}) > 1
+    shared = len({image["project"] for image in document["images"]}) > 1
     columns = [
         Column("ROLE SET", elastic=True),
+        Column("PROJECT", elastic=True),
         Column("TARGET"),
         Column("TAG"),
         Column("IMAGE"),
@@ -46,6 +48,7 @@ def images_text(document: ImagesDocument, paint: Paint) -> str:
     rows: list[list[str | Cell]] = [
         [
             Cell(image["role_set"], "bold" if image["latest"] else ""),
+            image["project"] if shared else "",
             image["target"] if several else "",
             ("latest, " if image["latest"] else "") + short(image["fingerprint"]),
             short(image["artifact"]["id"]),
@@ -66,7 +69,7 @@ def image_body(image: ImageRecord, *, latest: bool) -> ImageBody:
         "target": image.target,
         "project": image.project,
         "fingerprint": image.fingerprint,
-        "names": list(image.names),
+        "names": [name for name in image.names if latest or not name.endswith(":latest")],
         "latest": latest,
         "artifact": {
             "kind": str(told["kind"]),
@@ -104,6 +107,7 @@ def show_text(document: ShowDocument, paint: Paint, *, packages: bool, run: str 
         ("names", ", ".join(image["names"])),
         ("where", image["artifact"]["location"]),
         ("size", "" if image["size"] is None else size(image["size"])),
+        ("project", image["project"]),
         ("made", f"{age(image['made'])}, {image['made']}, in {seconds(image['seconds'])}"),
         ("base", f"{image['base']}  {short(image['base_digest'])}"),
         ("from", " ← ".join([image["role_set"], *image["ancestry"]]) if image["ancestry"] else ""),

@@ -34,6 +34,7 @@ def _planned_set(one: SetPlan) -> PlannedSet:
         # Until the base is made, what it will be is no part of the fingerprint: it will be another one.
         "fingerprint": one.fingerprint if one.base_record else None,
         "why": one.why,
+        "latest_of": one.latest_of,
         "base": base,
         "roles": [_planned_role(node) for node in one.nodes],
     }
@@ -66,7 +67,22 @@ def _set_text(one: PlannedSet, paint: Paint, *, why: bool) -> str:
         columns.append(Column("WHY", elastic=True))
     table = grid(columns, [row[: len(columns)] for row in rows], paint, indent="  ")
     reason = f"\n  {paint.dim('why:')} {one['why']}" if why and one["why"] else ""
-    return f"{head}{reason}\n{table}"
+    return f"{head}{reason}\n{table}{_whose_name(one)}"
+
+
+def moving_text(name: str, other: str) -> str:
+    """What a bake of ``name`` does to a name that means an image of the project ``other``."""
+    return f"{name}:latest is an image of project '{other}' and will be one of this project"
+
+
+def _whose_name(one: PlannedSet) -> str:
+    other = one["latest_of"]
+    if other is None:
+        return ""
+    if one["status"] != "unchanged":
+        return f"\n  {moving_text(one['role_set'], other)}"
+    mine = f"{one['role_set']}:{short(one['fingerprint'] or '')}"
+    return f"\n  {one['role_set']}:latest is an image of project '{other}'; that of this project is {mine}"
 
 
 def _role_row(role: PlannedRole) -> list[str | Cell]:

@@ -13,7 +13,7 @@ import click
 
 from bakery.cli.command import Example, Verb
 from bakery.cli.names import check_role_sets, role_sets
-from bakery.cli.output import paint_for, print_document
+from bakery.cli.output import paint_for, print_document, remark
 from bakery.cli.session import Session
 from bakery.errors import InputError
 
@@ -122,6 +122,7 @@ class _Baking:
         from bakery.flows.bake import BakeRequest, bake
 
         plan = self.planner()
+        self._say_what_moves(plan)
         require_open_vaults(self.planner.project, self.kitchen, plan, rebake=self.options["rebake"])
         with self._display(plan) as display:
             kitchen = replace(self.kitchen, watch=display.watch)
@@ -141,6 +142,13 @@ class _Baking:
         if asking and asking.shells:
             self._open_shells(results, asking.shells)
         return results
+
+    def _say_what_moves(self, plan: Plan) -> None:
+        from bakery.cli.tables.plan import moving_text
+
+        for one in plan.sets:
+            if one.latest_of and (self.options["rebake"] or one.image is None):
+                remark(self.session, f"bakery: {moving_text(one.role_set.name, one.latest_of)}")
 
     def _display(self, plan: Plan) -> AbstractContextManager[Watching]:
         from bakery.cli.watching import quietly, watching
@@ -162,10 +170,14 @@ class _Baking:
 
     def _open_shells(self, results: Sequence[BakeResult], errors: Sequence[Exception]) -> None:
         from bakery.cli.inside import enter
+        from bakery.flows.machines import find_inside
 
         for result in results:
             if any(result.error is error for error in errors):
-                enter(self.kitchen, result.role_set, target=result.target)
+                project = self.planner.project.name
+                enter(
+                    self.kitchen, find_inside(self.kitchen, result.role_set, result.target, project=project)
+                )
 
 
 def _say_what_was_not_booted(results: Sequence[BakeResult]) -> None:

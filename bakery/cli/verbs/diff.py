@@ -32,7 +32,7 @@ def command(session: Session, *, left: str, right: str, target: str | None) -> N
     from bakery.flows.inspect import compare_images
 
     with wiring.open_kitchen(session) as kitchen:
-        ours, theirs = image_named(kitchen, left, target), image_named(kitchen, right, target)
+        ours, theirs = (image_named(kitchen, name, target, session=session) for name in (left, right))
         same = ours.artifact["digest"] == theirs.artifact["digest"]
         report = {} if same else dict(compare_images(kitchen, ours, theirs))
         document: DiffDocument = {

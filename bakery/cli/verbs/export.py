@@ -49,7 +49,7 @@ def command(session: Session, *, name: str, file: Path, archive: str, target: st
     if not file.absolute().parent.is_dir():
         raise InputError(f"there is no directory {file.absolute().parent}", hint="make it first")
     with wiring.open_kitchen(session) as kitchen:
-        image = image_named(kitchen, name, target)
+        image = image_named(kitchen, name, target, session=session)
         require(image.target, "export", "exported")
         exported = export_image(kitchen, image, file, archive=archive + _ARCHIVE)
     document: ExportDocument = {

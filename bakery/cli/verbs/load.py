@@ -27,7 +27,7 @@ def command(session: Session, *, name: str, target: str | None) -> None:
     from bakery.flows.delivery import load_image
 
     with wiring.open_kitchen(session) as kitchen:
-        image = image_named(kitchen, name, target)
+        image = image_named(kitchen, name, target, session=session)
         require(image.target, "load", "loaded into an engine")
         loaded = load_image(kitchen, image)
     run = loaded.get("run") or image.artifact.get("run")

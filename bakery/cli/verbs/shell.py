@@ -6,7 +6,7 @@ import click
 
 from bakery.cli.command import Example, Verb
 from bakery.cli.documents import ShellDocument
-from bakery.cli.names import images
+from bakery.cli.names import images, inside_named
 from bakery.cli.output import print_document
 from bakery.cli.session import Session
 from bakery.errors import InputError
@@ -38,11 +38,12 @@ def command(session: Session, *, name: str, words: tuple[str, ...], target: str 
         raise InputError("--json needs a command to run", hint=f"bakery shell {name} --json -- COMMAND")
     with wiring.open_kitchen(session) as kitchen:
         if not session.json:
-            return inside.enter(kitchen, name, target=target, words=words)
-        kind, code, stdout, stderr = inside.capture(kitchen, name, target=target, words=words)
+            return inside.enter(kitchen, inside_named(kitchen, name, target, session=session), words)
+        where = inside_named(kitchen, name, target, session=session)
+        code, stdout, stderr = inside.capture(kitchen, where, words)
     document: ShellDocument = {
         "name": name,
-        "target": kind,
+        "target": where.target,
         "exit_code": code,
         "stdout": stdout,
         "stderr": stderr,

@@ -30,10 +30,14 @@ def command(session: Session, *, name: str, packages: bool, target: str | None) 
     """
     from bakery.cli import wiring
     from bakery.cli.tables.images import show_document, show_text
+    from bakery.flows.images import SHORT
     from bakery.flows.inspect import view_image
 
     with wiring.open_kitchen(session) as kitchen:
-        image = image_named(kitchen, name, target)
-        document = show_document(view_image(kitchen, image), latest=is_latest(kitchen, image))
+        image = image_named(kitchen, name, target, session=session)
+        latest = is_latest(kitchen, image)
+        document = show_document(view_image(kitchen, image), latest=latest)
     run = image.artifact.get("run")
+    if run and not latest:  # that name means another image by now
+        run = str(run).replace(f"{image.role_set}:latest", f"{image.role_set}:{image.fingerprint[:SHORT]}")
     answer(session, document, lambda paint: show_text(document, paint, packages=packages, run=run))

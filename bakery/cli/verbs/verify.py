@@ -34,7 +34,7 @@ def command(session: Session, *, name: str, target: str | None) -> int:
 
     project = wiring.open_project(session)
     with wiring.open_kitchen(session, project=project) as kitchen:
-        image = image_named(kitchen, name, target)
+        image = image_named(kitchen, name, target, session=session)
         check_role_sets(project, [image.role_set])
         plan = wiring.planner(project, kitchen, names=(image.role_set,), targets=(image.target,))()
         report = verify_again(kitchen, image, plan.sets[0].checks)

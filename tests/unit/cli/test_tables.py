@@ -77,6 +77,18 @@ def steady(text: str) -> str:
     return re.sub(r"\b[0-9a-f]{12}\b", "0" * 12, re.sub(r"\d{4}-[\d:T-]+Z", "2024-05-01T12:00:00Z", text))
 
 
+def test_images_of_several_projects_say_whose_they_are(golden: Golden) -> None:
+    images = [image_record(name, project=project) for name, project in (("web", "shop"), ("db", "other"))]
+    golden("images_of_projects", steady(images_text(images_document(images), NARROW)))
+
+
+def test_plan_says_whose_image_latest_is(shop: Workplace, golden: Golden) -> None:
+    shop.bake("web")
+    shop.catalog.add_image(image_record("web", fingerprint="f" * 64, project="other"))
+    shop.catalog.add_image(image_record("db", project="other"))
+    golden("plan_projects", steady(plan_text(plan_document(shop.plan()), NARROW, why=False)))
+
+
 def test_plan_of_what_was_never_baked(shop: Workplace, golden: Golden) -> None:
     golden("plan_fresh", steady(plan_text(plan_document(shop.plan()), NARROW, why=False)))
 

@@ -15,7 +15,7 @@ from bakery.model.progress import LayerReady, SetStage, SetTask, Stage
 from bakery.model.project import ImageSpec
 from bakery.model.records import Attempt
 from bakery.model.result import Status
-from tests.unit.builders import TARGET, project, role_set, role_source, role_use
+from tests.unit.builders import TARGET, image_record, project, role_set, role_source, role_use
 from tests.unit.fake_target import CHECKS_FAIL, CHECKS_NONE
 from tests.unit.flows.workplace import OWNER, Workplace
 
@@ -325,3 +325,12 @@ def test_without_keep_no_machine_is_in_the_result(web: Workplace) -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_results_come_in_the_order_of_the_plan(shared: Workplace, jobs: int) -> None:
     assert [one.role_set for one in shared.bake("db", "web", jobs=jobs)] == ["db", "web"]
+
+
+def test_an_unchanged_image_is_not_called_latest_after_another_project_took_the_name(web: Workplace) -> None:
+    names = web.bake_one().names
+    assert web.bake_one().names == names
+    web.catalog.add_image(image_record("web", fingerprint="f" * 64, project="other"))
+    again = web.bake_one()
+    assert (again.status, again.names) == (Status.UNCHANGED, tuple(n for n in names if ":latest" not in n))
+    assert again.names
