@@ -131,6 +131,12 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(bakery, tmp_path: Path) -
     assert "there is no command 'podman'" in done.stdout
     assert "podman" in done.stdout.partition("get")[2]
     assert "--fix" in done.stdout
+    needs = {
+        one["need"]: one
+        for one in json.loads(bakery("doctor", "--json", PATH=str(tmp_path / "bin")).stdout)["checks"]
+    }
+    assert needs["network"]["trouble"] == "podman is not there, which would say which network it uses"
+    assert needs["init program"]["packages"]["apt"] == ["catatonit"]
 
 
 def test_an_ordinary_user_is_told_plainly(bin_directory: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 # Says which network back end the engine uses, and whether its program and a packet filter are there.
 # SPDX-License-Identifier: GPL-3.0-or-later
 set -eu
+command -v podman >/dev/null || { echo "podman is not there, which would say which network it uses" >&2; exit 1; }
 backend=$(podman info --format '{{.Host.NetworkBackend}}')
 case $backend in
   netavark) programs='/usr/lib/podman/netavark /usr/libexec/podman/netavark' ;;
