@@ -31,7 +31,7 @@ INSTALL = """\
     [
         (
             f"debian: {{suite: bookworm, mirror: 'http://{NOWHERE}/debian'}}",
-            "mmdebstrap could not make 'bookworm'",
+            f"mmdebstrap could not make 'bookworm': E: Failed to fetch http://{NOWHERE}/debian/dists/bookworm",
         ),
         (f"oci: {{reference: 'docker://{NOWHERE}/nothing:1'}}", NOWHERE),
         ("oci: {reference: 'oci-archive:FOLDER/missing.tar'}", "missing.tar"),

@@ -29,6 +29,12 @@ _SUITE = re.compile(r"\A[a-z0-9][a-z0-9.+-]*\Z")
 _SOURCE_DATE_EPOCH = 1_577_836_800
 # Its mounts are in a namespace of their own and all its processes end with us: nothing outlives a kill.
 _CONTAINED = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
+# What the keyring of a user's own is called in the base: its path on this host is nobody's business there.
+_TRUSTED = "bakery-base"
+# mmdebstrap on what apt has said already, and apt on who downloads.
+_NOISE = re.compile(
+    r"E: (?:apt-get .* failed|mmdebstrap failed to run)\Z|W: Download is performed unsandboxed"
+)
 _TIMEOUT_S = 3600
 _LAST_LINES = 6
 # In bytes: less than the package lists of any suite.
@@ -62,7 +68,6 @@ class DebianSpec:
         words = [
             *_CONTAINED,
             "mmdebstrap",
-            "--quiet",
             "--mode=root",
             "--format=directory",
             f"--variant={self.variant}",
@@ -115,6 +120,31 @@ def make_tree(spec: DebianSpec, tree: str) -> None:
     if done.returncode:
         reason = "there is no space left for it" if _is_full(tree) else _reason(done.stderr)
         raise MachineFailure(f"mmdebstrap could not make '{spec.suite}': {reason}")
+    if spec.keyring:
+        trust_keyring(spec.keyring, tree)
+
+
+def trust_keyring(keyring: str, tree: str) -> None:
+    """Let apt in ``tree`` trust ``keyring``, a file of this host: roles install from the same mirror.
+
+    mmdebstrap trusts it for its own run only, or names its place on this host in the sources (mmdebstrap(1),
+    ``--keyring``), where nothing is in the machine.
+    """
+    with open(keyring, "rb") as file:
+        content = file.read()
+    # apt tells the two formats apart by this ending (apt-secure(8)).
+    ending = "asc" if content.lstrip().startswith(b"-----BEGIN") else "gpg"
+    directory = os.path.join(tree, "etc/apt/trusted.gpg.d")
+    os.makedirs(directory, exist_ok=True)
+    path = os.path.join(directory, f"{_TRUSTED}.{ending}")
+    with open(path, "wb") as file:
+        file.write(content)
+    os.chmod(path, 0o644)
+    sources = os.path.join(tree, "etc/apt/sources.list")
+    with open(sources, encoding="utf-8") as text:
+        lines = text.read()
+    with open(sources, "w", encoding="utf-8") as text:
+        text.write(lines.replace(f' [signed-by="{keyring}"]', ""))
 
 
 def newest_changelog(tree: str) -> int:
@@ -165,4 +195,5 @@ def _is_full(tree: str) -> bool:
 def _reason(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("E:", "error", "W:"))]
+    telling = [line for line in telling if not _NOISE.match(line)] or telling
     return "; ".join((telling or lines)[-_LAST_LINES:]) or "it gave no reason"
