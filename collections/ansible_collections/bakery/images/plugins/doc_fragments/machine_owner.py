@@ -1,23 +1,15 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that the modules of the machine share."""
+"""Options of the modules that start a machine for somebody."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Documentation of options that several modules take."""
+    """What wire.OWNER_OPTIONS takes."""
 
     DOCUMENTATION = r"""
-options:
-  home:
-    description: Directory of all that bakery keeps; each target kind has one directory below it.
-    type: path
-    required: true
-"""
-
-    OWNER = r"""
 options:
   owner:
     description:

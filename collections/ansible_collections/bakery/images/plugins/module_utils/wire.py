@@ -1,13 +1,18 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What several modules have in common on their way in and out: options, and what a failure says."""
+"""What the modules have in common on their way in and out: options, and what a failure says."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerCorrupt
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerCorrupt, StoreError
+
+HOME_OPTION: dict[str, Any] = {"home": {"type": "path", "required": True}}
 
 OWNER_OPTIONS: dict[str, Any] = {
     "owner": {
@@ -29,3 +34,23 @@ def failure(error: Exception) -> dict[str, Any]:
     if isinstance(error, LayerCorrupt):
         result["bakery_error"] = {"kind": "layer_corrupt", "layer": error.layer_id}
     return result
+
+
+def run_module(
+    make_module: type[AnsibleModule], ensure: Callable[..., dict[str, Any]], **settings: Any
+) -> None:
+    """Run a module that works on a home, from its arguments to its result; this ends the process.
+
+    ``ensure(params, apply=…)`` returns the result; without ``apply``, which is check mode, it changes
+    nothing. ``warnings`` in it are issued. MachineFailure and StoreError become the module's failure.
+    ``settings`` are AnsibleModule's own; the option ``home`` joins its ``argument_spec``.
+    """
+    settings["argument_spec"] = {**HOME_OPTION, **settings.get("argument_spec", {})}
+    module = make_module(supports_check_mode=True, **settings)
+    try:
+        result = ensure(module.params, apply=not module.check_mode)
+    except (MachineFailure, StoreError) as error:
+        module.fail_json(**failure(error))
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    module.exit_json(**result)

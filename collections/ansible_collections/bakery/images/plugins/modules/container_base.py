@@ -16,21 +16,11 @@ description:
   - Of several callers that want the same base at once, one makes it and the others wait.
   - A base from the same set of packages has the same digest, whenever and wherever it is made.
 extends_documentation_fragment:
-  - bakery.images.machine_owner
+  - bakery.images.home.container
+  - bakery.images.home
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: linux
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
 requirements:
-  - root
   - mmdebstrap, for O(debian)
   - skopeo, for registries and docker archives in O(oci)
 options:
@@ -150,17 +140,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.base_store import BaseRequest, BaseStore
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import DebianSpec
-from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.privilege import require_root
-from ansible_collections.bakery.images.plugins.module_utils.wire import failure
+from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        ensure_base,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "name": {"type": "str", "required": True},
             "debian": {
                 "type": "dict",
@@ -180,13 +169,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
         },
         mutually_exclusive=[("debian", "oci")],
         required_one_of=[("debian", "oci")],
-        supports_check_mode=True,
     )
-    try:
-        result = ensure_base(module.params, apply=not module.check_mode)
-    except (MachineFailure, StoreError) as error:
-        module.fail_json(**failure(error))
-    module.exit_json(**result)
 
 
 def ensure_base(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:

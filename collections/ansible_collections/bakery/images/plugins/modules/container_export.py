@@ -16,22 +16,15 @@ description:
     C(docker load) the latter), or imports it into podman's own store.
   - The same image gives the same archive, byte for byte.
 extends_documentation_fragment:
-  - bakery.images.machine_owner
+  - bakery.images.home.container
+  - bakery.images.home
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
 attributes:
   check_mode:
     support: partial
     details: For archives it is only told whether the file is missing, not whether it would differ.
-  diff_mode:
-    support: none
-  platform:
-    platforms: linux
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
 requirements:
-  - root
   - podman for O(format=podman)
 options:
   image:
@@ -117,7 +110,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.oci_archive import export
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of, run_command
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import Image, checked_name
@@ -126,14 +119,15 @@ from ansible_collections.bakery.images.plugins.module_utils.podman_images import
     load_into_podman,
     missing_names,
 )
-from ansible_collections.bakery.images.plugins.module_utils.wire import failure
+from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        ensure,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "image": {"type": "str", "required": True},
             "format": {
                 "type": "str",
@@ -144,18 +138,17 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "names": {"type": "list", "elements": "str", "default": []},
         },
         required_if=[("format", "oci-archive", ("path",)), ("format", "docker-archive", ("path",))],
-        supports_check_mode=True,
     )
-    ensure = ensure_loaded if module.params["format"] == "podman" else ensure_archived
-    try:
-        store = LayerStore(os.path.join(module.params["home"], "container"))
-        image = layout_of(store).image(module.params["image"])
-        names = names_of(store, image, module.params["names"])
-        job = Job(store, image, names)
-        result = ensure(job, module.params, apply=not module.check_mode)
-    except StoreError as error:
-        module.fail_json(**failure(error))
-    module.exit_json(**result)
+
+
+def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+    """Bring the image to where O(format) says."""
+    store = LayerStore(os.path.join(params["home"], "container"))
+    image = layout_of(store).image(params["image"])
+    job = Job(store, image, names_of(store, image, params["names"]))
+    if params["format"] == "podman":
+        return ensure_loaded(job, apply=apply)
+    return ensure_archived(job, params, apply=apply)
 
 
 @dataclass(frozen=True)
@@ -177,7 +170,7 @@ def names_of(store: LayerStore, image: Image, wanted: list[str]) -> list[str]:
     return sorted(known, key=lambda name: (not name.endswith(":latest"), name)) or [checked_name(title)]
 
 
-def ensure_loaded(job: Job, _params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+def ensure_loaded(job: Job, *, apply: bool) -> dict[str, Any]:
     """Put the image into podman's store unless all names mean it there."""
     missing = missing_names(job.image, job.names)
     if missing and apply:

@@ -23,21 +23,10 @@ description:
     its lowest ones merged into one.
   - An image that was composed has no name until O(state=tagged).
 extends_documentation_fragment:
-  - bakery.images.machine_owner
+  - bakery.images.home.container
+  - bakery.images.home
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: linux
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
-requirements:
-  - root
 options:
   state:
     description:
@@ -225,10 +214,10 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import ImageRequest, compose, layout_of
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import checked_name
-from ansible_collections.bakery.images.plugins.module_utils.wire import failure
+from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 CONFIG_OPTIONS: dict[str, Any] = {
     "entrypoint": {"type": "raw"},
@@ -246,9 +235,10 @@ CONFIG_OPTIONS: dict[str, Any] = {
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        ensure,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["present", "tagged", "absent"], "default": "present"},
             "name": {"type": "str"},
             "layers": {"type": "list", "elements": "str"},
@@ -278,17 +268,14 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             ("state", "tagged", ("image", "names")),
             ("state", "absent", ("image", "names"), True),
         ],
-        supports_check_mode=True,
     )
-    ensure = {"present": ensure_present, "tagged": ensure_tagged, "absent": ensure_absent}[
-        module.params["state"]
-    ]
-    try:
-        store = LayerStore(os.path.join(module.params["home"], "container"))
-        result = ensure(store, module.params, apply=not module.check_mode)
-    except StoreError as error:
-        module.fail_json(**failure(error))
-    module.exit_json(**result)
+
+
+def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+    """Bring the image into O(state)."""
+    of_state = {"present": ensure_present, "tagged": ensure_tagged, "absent": ensure_absent}
+    store = LayerStore(os.path.join(params["home"], "container"))
+    return of_state[params["state"]](store, params, apply=apply)
 
 
 def ensure_present(store: LayerStore, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:

@@ -16,21 +16,10 @@ description:
     packages and files.
   - Reads the layers' trees; starts nothing. Packages are those of dpkg.
 extends_documentation_fragment:
-  - bakery.images.machine_owner
+  - bakery.images.home.container
+  - bakery.images.home
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: linux
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
-requirements:
-  - root
 options:
   layers:
     description: Ids of the layers, lowest first.
@@ -90,28 +79,30 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.layer_report import compare_stacks, describe_stack
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.packing import verify
-from ansible_collections.bakery.images.plugins.module_utils.wire import failure
+from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        report,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "layers": {"type": "list", "elements": "str", "required": True},
             "other_layers": {"type": "list", "elements": "str"},
             "files": {"type": "bool", "default": False},
             "verify": {"type": "bool", "default": False},
         },
-        supports_check_mode=True,
     )
-    try:
-        report = report_on(LayerStore(os.path.join(module.params["home"], "container")), module.params)
-    except StoreError as error:
-        module.fail_json(**failure(error))
-    module.exit_json(changed=False, report=report)
+
+
+def report(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+    """Report on what is there; nothing is ever changed."""
+    del apply
+    store = LayerStore(os.path.join(params["home"], "container"))
+    return {"changed": False, "report": report_on(store, params)}
 
 
 def report_on(store: LayerStore, params: dict[str, Any]) -> dict[str, Any]:

@@ -16,21 +16,11 @@ description:
     SSH host keys, logs, caches, histories, package lists), freezes what is left by a rename, packs it into a
     tar with its digest, and removes the machine.
 extends_documentation_fragment:
-  - bakery.images.machine_owner
+  - bakery.images.home.container
+  - bakery.images.home
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: linux
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
 requirements:
-  - root
   - podman
 options:
   machine_id:
@@ -119,17 +109,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
-from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
-from ansible_collections.bakery.images.plugins.module_utils.wire import failure
+from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        freeze,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "machine_id": {"type": "str", "required": True},
             "epoch": {"type": "int", "required": True},
             "role": {"type": "str", "default": ""},
@@ -137,15 +126,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "created_by": {"type": "str", "default": ""},
             "compression": {"type": "str", "choices": ["gzip", "zstd"], "default": "gzip"},
         },
-        supports_check_mode=True,
     )
-    try:
-        result = freeze(module.params, apply=not module.check_mode)
-    except (MachineFailure, StoreError) as error:
-        module.fail_json(**failure(error))
-    for note in result.pop("notes", []):
-        module.warn(note)
-    module.exit_json(**result)
 
 
 def freeze(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
@@ -159,7 +140,7 @@ def freeze(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
         throwaways, journal, epoch=params["epoch"], about=about, compression=params["compression"]
     )
     sealed = {"removed": frozen.sealed.removed, "clamped": frozen.sealed.clamped}
-    return {"changed": True, "layer": frozen.layer, "sealed": sealed, "notes": frozen.sealed.notes}
+    return {"changed": True, "layer": frozen.layer, "sealed": sealed, "warnings": frozen.sealed.notes}
 
 
 if __name__ == "__main__":

@@ -18,22 +18,12 @@ description:
   - With O(image) it runs as a container of an image would, with the image's own command.
   - Everything that the machine owns is in a journal on disk before it exists.
 extends_documentation_fragment:
+  - bakery.images.home.container
+  - bakery.images.home
   - bakery.images.machine_owner
-  - bakery.images.machine_owner.owner
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: linux
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
 requirements:
-  - root
   - podman
 options:
   id:
@@ -154,19 +144,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.captured_image import captured_image
 from ansible_collections.bakery.images.plugins.module_utils.failed_tree import keep_failed
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.privilege import require_root
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways, Wanted
-from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS, failure
+from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS, run_module
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        ensure,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "id": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
             "parents": {"type": "list", "elements": "str", "default": []},
@@ -181,17 +171,14 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             **OWNER_OPTIONS,
         },
         mutually_exclusive=[("parents", "image")],
-        supports_check_mode=True,
     )
-    try:
-        throwaways = Throwaways(os.path.join(module.params["home"], "container"))
-        ensure = ensure_started if module.params["state"] == "started" else ensure_absent
-        result = ensure(throwaways, module.params, apply=not module.check_mode)
-    except (MachineFailure, StoreError) as error:
-        module.fail_json(**failure(error))
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
-    module.exit_json(**result)
+
+
+def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+    """Start or discard the machine, as O(state) says."""
+    throwaways = Throwaways(os.path.join(params["home"], "container"))
+    of_state = ensure_started if params["state"] == "started" else ensure_absent
+    return of_state(throwaways, params, apply=apply)
 
 
 def ensure_started(throwaways: Throwaways, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:

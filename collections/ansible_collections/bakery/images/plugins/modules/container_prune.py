@@ -17,21 +17,10 @@ description:
   - Layers that a machine stands on, or a failed bake that was kept to look into, always stay.
   - In check mode nothing is removed and the same is returned.
 extends_documentation_fragment:
-  - bakery.images.machine_owner
+  - bakery.images.home.container
+  - bakery.images.home
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: linux
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
-requirements:
-  - root
 options:
   keep_layers:
     description: Ids of the layers to keep.
@@ -90,40 +79,42 @@ pruned:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.pruning import Keep, find_garbage, remove_garbage
+from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        prune,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "keep_layers": {"type": "list", "elements": "str", "default": []},
             "keep_images": {"type": "list", "elements": "str", "default": []},
             "keep_bases": {"type": "list", "elements": "str", "default": []},
             "grace_s": {"type": "int", "default": 0},
         },
-        supports_check_mode=True,
     )
-    params = module.params
+
+
+def prune(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+    """Find what nobody needs and, with ``apply``, remove it."""
     keep = Keep(
         frozenset(params["keep_layers"]),
         frozenset(params["keep_images"]),
         frozenset(params["keep_bases"]),
         params["grace_s"],
     )
-    try:
-        store = LayerStore(os.path.join(params["home"], "container"))
-        garbage = find_garbage(store, keep)
-        if garbage and not module.check_mode:
-            remove_garbage(store, garbage)
-    except StoreError as error:
-        module.fail_json(msg=str(error))
+    store = LayerStore(os.path.join(params["home"], "container"))
+    garbage = find_garbage(store, keep)
+    if garbage and apply:
+        remove_garbage(store, garbage)
     pruned = {key: getattr(garbage, key) for key in ("layers", "images", "blobs", "bases", "bytes")}
-    module.exit_json(changed=bool(garbage), pruned=pruned)
+    return {"changed": bool(garbage), "pruned": pruned}
 
 
 if __name__ == "__main__":

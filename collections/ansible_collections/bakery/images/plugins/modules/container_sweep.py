@@ -17,21 +17,10 @@ description:
   - What belongs to a living process is never touched. A machine without owner goes once its time is over.
   - In check mode it tells what it would remove.
 extends_documentation_fragment:
-  - bakery.images.machine_owner
+  - bakery.images.home.container
+  - bakery.images.home
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: linux
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
-requirements:
-  - root
 """
 
 EXAMPLES = r"""
@@ -65,25 +54,28 @@ swept:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
 from ansible_collections.bakery.images.plugins.module_utils.sweeping import Sweep, Swept
+from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
-        argument_spec={"home": {"type": "path", "required": True}},
-        supports_check_mode=True,
-    )
+    run_module(make_module, ensure_swept)
+
+
+def ensure_swept(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+    """Remove what is dead; MachineFailure where something withstands."""
     try:
-        swept = sweep(os.path.join(module.params["home"], "container"), apply=not module.check_mode)
+        swept = sweep(os.path.join(params["home"], "container"), apply=apply)
     except (MachineFailure, StoreError, OSError) as error:
-        module.fail_json(msg=f"the sweep stopped: {error}")
-    module.exit_json(changed=swept.anything, swept=vars(swept))
+        raise MachineFailure(f"the sweep stopped: {error}") from error
+    return {"changed": swept.anything, "swept": vars(swept)}
 
 
 def find_engine() -> Podman | None:

@@ -14,20 +14,13 @@ short_description: Compose, name, export, compare and prune images of scratch di
 description:
   - An image of the null target is a document that names layers of M(bakery.images.scratch_layer).
 extends_documentation_fragment:
-  - bakery.images.machine_owner
+  - bakery.images.home
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
 attributes:
   check_mode:
     support: partial
     details: Pruning is predicted; composing, naming and exporting are only announced.
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
 options:
   step:
     description: What to do.
@@ -107,16 +100,16 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.scratch_images import ScratchImages
+from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        ensure,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "step": {
                 "type": "str",
                 "required": True,
@@ -135,15 +128,14 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             ("step", "point", ["reference"]),
             ("step", "export", ["reference", "path"]),
         ],
-        supports_check_mode=True,
     )
-    images = ScratchImages(os.path.join(module.params["home"], "null"))
+
+
+def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+    """Take O(step)."""
+    images = ScratchImages(os.path.join(params["home"], "null"))
     run = {"compose": compose, "point": point, "export": export, "prune": prune, "inspect": inspect}
-    try:
-        result = run[module.params["step"]](images, module.params, apply=not module.check_mode)
-    except (MachineFailure, StoreError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+    return run[params["step"]](images, params, apply=apply)
 
 
 def compose(images: ScratchImages, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:

@@ -15,19 +15,9 @@ description:
   - Freezes the directory of a machine that M(bakery.images.scratch_machine) made, and removes the machine.
   - With O(base) it makes an empty layer to start from instead, once.
 extends_documentation_fragment:
-  - bakery.images.machine_owner
+  - bakery.images.home
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
 options:
   machine_id:
     description: Name of the machine to freeze.
@@ -73,16 +63,16 @@ import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.scratch import Scratch
+from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        ensure,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "machine_id": {"type": "str"},
             "base": {"type": "str"},
             "role": {"type": "str", "default": ""},
@@ -91,15 +81,13 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
         },
         mutually_exclusive=[("machine_id", "base")],
         required_one_of=[("machine_id", "base")],
-        supports_check_mode=True,
     )
-    scratch = Scratch(os.path.join(module.params["home"], "null"))
-    make = freeze if module.params["machine_id"] else ensure_base
-    try:
-        result = make(scratch, module.params, apply=not module.check_mode)
-    except (MachineFailure, StoreError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+
+
+def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+    """Freeze the machine, or see to the base."""
+    make = freeze if params["machine_id"] else ensure_base
+    return make(Scratch(os.path.join(params["home"], "null")), params, apply=apply)
 
 
 def freeze(scratch: Scratch, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:

@@ -16,20 +16,10 @@ description:
   - B(Nothing isolates it.) Tasks run on this host, and one that writes C(/etc/motd) writes the host's. So a
     machine is refused unless the environment variable C(BAKERY_NULL_TARGET) is C(1).
 extends_documentation_fragment:
+  - bakery.images.home
   - bakery.images.machine_owner
-  - bakery.images.machine_owner.owner
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  platform:
-    platforms: posix
-  action_group:
-    support: full
-    membership: [bakery.images.bakery]
 options:
   id:
     description: Name of the machine. Not used with O(state=swept).
@@ -90,7 +80,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import remove_directory
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.scratch import (
@@ -99,7 +88,7 @@ from ansible_collections.bakery.images.plugins.module_utils.scratch import (
     describe_scratch,
 )
 from ansible_collections.bakery.images.plugins.module_utils.scratch_images import ScratchImages
-from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS
+from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS, run_module
 
 # Also in the role's files/for-tests-only, for whoever offers target kinds to users.
 PERMIT = "BAKERY_NULL_TARGET"
@@ -107,9 +96,10 @@ PERMIT = "BAKERY_NULL_TARGET"
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    module = make_module(
+    run_module(
+        make_module,
+        ensure,
         argument_spec={
-            "home": {"type": "path", "required": True},
             "id": {"type": "str"},
             "state": {"type": "str", "choices": ["started", "absent", "swept"], "default": "started"},
             "parents": {"type": "list", "elements": "str", "default": []},
@@ -121,18 +111,13 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
         },
         mutually_exclusive=[("parents", "image")],
         required_if=[("state", "started", ["id"]), ("state", "absent", ["id"])],
-        supports_check_mode=True,
     )
-    ensure = {"started": ensure_started, "absent": ensure_absent, "swept": ensure_swept}[
-        module.params["state"]
-    ]
-    try:
-        result = ensure(
-            os.path.join(module.params["home"], "null"), module.params, apply=not module.check_mode
-        )
-    except (MachineFailure, StoreError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**result)
+
+
+def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+    """Bring the machine, or all of them, into O(state)."""
+    of_state = {"started": ensure_started, "absent": ensure_absent, "swept": ensure_swept}
+    return of_state[params["state"]](os.path.join(params["home"], "null"), params, apply=apply)
 
 
 def refuse_unless_permitted() -> None:
