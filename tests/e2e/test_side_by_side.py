@@ -137,10 +137,10 @@ def test_ports_and_package_locks_of_parallel_bakes_do_not_meet(
 ) -> None:
     roles = {
         name: write(f"/srv/{name}", token_hex(4)) + SERVE.format(package=package)
-        for name, package in (("left", "tree"), ("right", "bc"))
+        for name, package in (("left", "tree"), ("middle", "dc"), ("right", "bc"))
     }
-    project = write_project(tmp_path / "project", roles, {"left": "left", "right": "right"})
+    project = write_project(tmp_path / "project", roles, {name: name for name in roles})
     kitchen = Kitchen(command=bakery_command, home=home, project=project)
-    results = kitchen.bake("--all", "--jobs", "2").document["results"]
-    assert [one["status"] for one in results] == ["baked", "baked"]
+    results = kitchen.bake("--all", "--jobs", "3").document["results"]
+    assert [(one["role_set"], one["status"]) for one in results] == [(name, "baked") for name in roles]
     assert kitchen.leftovers() == NOTHING
