@@ -52,7 +52,10 @@ def inside_named(kitchen: Kitchen, name: str, target: str | None = None, *, sess
     from bakery.flows.machines import find_inside
 
     project = project_name(session)
-    inside = find_inside(kitchen, name, target, project=project)
+    try:
+        inside = find_inside(kitchen, name, target, project=project)
+    except InputError as error:
+        raise _refusal(kitchen, name, target, error=error) from error
     image = inside.image
     if image and (said := _whose(kitchen, name, image, project=project)):
         remark(session, f"bakery: {said}")

@@ -58,9 +58,10 @@ def test_what_was_probably_meant(
     shop: Workplace, session: Session, name: str, target: str | None, said: str
 ) -> None:
     shop.bake("web")
-    with pytest.raises(InputError) as caught:
-        image_named(shop.kitchen, name, target, session=session)
-    assert str(caught.value) == said
+    for named in (image_named, inside_named):
+        with pytest.raises(InputError) as caught:
+            named(shop.kitchen, name, target, session=session)
+        assert str(caught.value) == said
 
 
 @pytest.mark.parametrize("name", ["web", "web:latest"])

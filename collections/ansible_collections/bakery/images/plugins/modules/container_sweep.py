@@ -73,8 +73,11 @@ def ensure_swept(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Remove what is dead; MachineFailure where something withstands."""
     try:
         swept = sweep(os.path.join(params["home"], "container"), apply=apply)
-    except (MachineFailure, StoreError, OSError) as error:
+    except (MachineFailure, StoreError) as error:
         raise MachineFailure(f"the sweep stopped: {error}") from error
+    except OSError as error:
+        where = error.filename or params["home"]
+        raise MachineFailure(f"the sweep stopped: {where}: {error.strerror}") from error
     return {"changed": swept.anything, "swept": vars(swept)}
 
 
