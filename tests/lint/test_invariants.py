@@ -17,10 +17,12 @@ LONGEST_FILE = 400
 # Not os._exit: with it forked children and a second signal end, and no caller is left to notice.
 EXITS = {"sys.exit", "exit", "quit", "SystemExit"}
 # Run as processes of their own, so that their main is nobody's function.
-PROGRAMS = {"bakery/adapters/ansible/child.py"}
+PROGRAMS = {"bakery/adapters/ansible/child.py", "bakery/adapters/ansible/vault_check.py"}
 # Speak to people: of containers as things that exist, and with examples of what to write.
 WORDS_FOR_PEOPLE = ("bakery/cli/", "bakery/load/format.py")
 MODULE_EXITS = {"exit_json", "fail_json", "fail_from_exception"}
+# What the mains of modules have in common, and so ends the process as they do: nobody else may call it.
+SHARED_MAIN = "run_module"
 
 # Hosts of package registries and mirrors, as (name, top-level domain) so that this file names none of them.
 PACKAGE_HOSTS = (
@@ -68,6 +70,13 @@ def test_only_main_of_a_module_exits(collection: tuple[Path, ...], repository: P
         for path in collection
         for node, function in _calls_with_function(path)
         if isinstance(node.func, ast.Attribute) and node.func.attr in MODULE_EXITS
+        if not (path.parent == modules and function == "main") and function != SHARED_MAIN
+    ]
+    found += [
+        _at(path, node, f"{SHARED_MAIN} in {function or 'the file'}")
+        for path in collection
+        for node, function in _calls_with_function(path)
+        if isinstance(node.func, ast.Name) and node.func.id == SHARED_MAIN
         if not (path.parent == modules and function == "main")
     ]
     found += [
