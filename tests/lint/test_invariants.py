@@ -16,7 +16,7 @@ LONGEST_FILE = 400
 
 # Not os._exit: with it forked children and a second signal end, and no caller is left to notice.
 EXITS = {"sys.exit", "exit", "quit", "SystemExit"}
-# Sent into a machine as the one file it is there, and a process of its own there; what it catches ended a module.
+# Sent into a machine as the one file that it is there, a process of its own; what it catches ended a module.
 WARM_PROGRAM = COLLECTION / "plugins" / "plugin_utils" / "warm_program.py"
 # Run as processes of their own, so that their main is nobody's function.
 PROGRAMS = {"bakery/adapters/ansible/child.py", "bakery/adapters/ansible/vault_check.py"}
