@@ -16,8 +16,11 @@ BENCH_PACKAGES := buildah
 
 # pytest's own arguments, for example: make test PYTEST_ARGS='-k layer -x'
 PYTEST_ARGS ?=
-# which benchmarks, for example: make bench BENCH=packing
+# which benchmarks, how often each competitor's turn comes, and who competes (see bench/README.md), for example:
+# make bench BENCH='commands mixed' ROUNDS=5 PEERS=bakery,mitogen
 BENCH ?=
+ROUNDS ?= 3
+PEERS ?=
 
 .PHONY: help
 help:  ## list the targets
@@ -70,9 +73,9 @@ lint: setup test-packages  ## the linters alone
 	@$(BIN)/python -m pytest tests/lint $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: setup  ## side-by-side benchmarks; results in bench/results/
+bench: setup  ## the same work through bakery and others, side by side; results in bench/results/
 	@tools/install-packages $(BENCH_PACKAGES)
-	@PYTHONPATH=.:collections $(BIN)/python -m bench.run $(BENCH)
+	@PYTHONPATH=.:collections $(BIN)/python -m bench.run --rounds $(ROUNDS) $(if $(PEERS),--peers $(PEERS)) $(BENCH)
 
 # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -88,5 +91,6 @@ dist: setup  ## the collection's tarball and the package's wheel, in dist/
 
 .PHONY: clean
 clean:  ## remove .venv, caches and build output; images and layers stay (see: bakery prune)
-	@rm -rf $(VENV) dist build bench/results .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf bench/results/2* bench/.peers/ansible bench/.peers/mitogen bench/.peers/bender bench/.peers/logs
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

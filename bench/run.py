@@ -1,45 +1,102 @@
-"""Run the benchmarks named as arguments, or all, print one table and keep the numbers in bench/results/."""
+"""``make bench``: run the benchmarks named as arguments, or all, and report."""
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
-import platform
+import signal
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import FrameType
 
-from bench import baking, packing
+from bench import report
+from bench.failure import NotRun
+from bench.kitchen import BENCHMARKS, PEER_NAMES, Benchmark, Kitchen
+from bench.progress import Progress
 from bench.timing import Timing
 
-RESULTS = Path(__file__).resolve().parent / "results"
-BENCHMARKS: Mapping[str, Callable[[], tuple[Timing, ...]]] = {
-    "packing": packing.measure,
-    "baking": baking.measure,
-}
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the command line asks for."""
+
+    names: tuple[str, ...]
+    peers: tuple[str, ...]
+    rounds: int
 
 
-def main(names: list[str]) -> int:
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown:
-        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+def main(arguments: list[str]) -> int:
+    """The exit status: 0 also if competitors failed, 1 if a benchmark did, 2 for a wrong command line."""
+    chosen = _parse(arguments)
+    if os.geteuid():
+        print("bench: run it as root: engines and machines need it", file=sys.stderr)
         return 2
-    timings = [timing for name in names or BENCHMARKS for timing in BENCHMARKS[name]()]
-    print(f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()} {platform.release()}")
-    print(f"{'TASK':34} {'WHO':37} {'MEDIAN':>9} {'BEST':>9} {'RATIO':>7} {'BOUND':>9}")
-    for timing in timings:
-        ratio = f"{timing.ratio:.2f}" if timing.ratio else ""
-        bound = f"{timing.bound:.2f} s" if timing.bound else ""
-        figures = f"{timing.median:7.2f} s {timing.best:7.2f} s {ratio:>7} {bound:>9}"
-        print(f"{timing.task:34} {timing.who:37} {figures}".rstrip())
-    RESULTS.mkdir(exist_ok=True)
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    host = {"processors": os.cpu_count(), "machine": platform.machine(), "load": os.getloadavg()}
-    result = {"host": host, "timings": [asdict(one) for one in timings]}
-    (RESULTS / f"{stamp}.json").write_text(json.dumps(result, indent=2) + "\n")
-    return 0
+    signal.signal(signal.SIGTERM, _interrupt)
+    progress, timings = Progress(report.known_durations()), list[Timing]()
+    status = 0
+    try:
+        with Kitchen.opened(chosen.peers) as kitchen:
+            failures = _measure(_benchmarks(kitchen, chosen, timings), progress, timings)
+            status = 1 if failures or any(not one.who for one in timings) else 0
+    except KeyboardInterrupt:
+        print("bench: interrupted; what it made is removed", flush=True)
+        status = 130
+    except NotRun as error:
+        print(f"bench: {error}", file=sys.stderr)
+        status = 1
+    if timings:
+        everybody = set(chosen.peers) == set(PEER_NAMES)
+        report.publish(tuple(timings), progress.known, complete=everybody and status != 130)
+    return status
+
+
+def _benchmarks(kitchen: Kitchen, chosen: Chosen, timings: list[Timing]) -> list[tuple[str, Benchmark]]:
+    """Those that can run; of the others the reason is among the timings."""
+    found = []
+    for name in chosen.names:
+        try:
+            found.append((name, kitchen.benchmark(name, chosen.rounds)))
+        except NotRun as error:
+            timings.append(_not_run(name, error))
+    return found
+
+
+def _measure(benchmarks: Iterable[tuple[str, Benchmark]], progress: Progress, timings: list[Timing]) -> int:
+    """Append to ``timings``; returns how many benchmarks failed as a whole."""
+    chosen = list(benchmarks)
+    for _, benchmark in chosen:
+        progress.expect(*benchmark.steps())
+    failures = 0
+    for name, benchmark in chosen:
+        try:
+            timings += benchmark.run(progress)
+        except NotRun as error:
+            timings.append(_not_run(name, error))
+            failures += 1
+    return failures
+
+
+def _not_run(name: str, error: NotRun) -> Timing:
+    print(f"bench: {name} is not run: {error}", flush=True)
+    return Timing(name, "", failure=str(error))
+
+
+def _parse(arguments: list[str]) -> Chosen:
+    parser = argparse.ArgumentParser(prog="bench.run", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="BENCHMARK", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each competitor's turn comes")
+    parser.add_argument("--peers", default=",".join(PEER_NAMES), help="who competes, separated by commas")
+    options = parser.parse_args(arguments)
+    peers = tuple(options.peers.split(","))
+    for kind, given, known in (("benchmark", options.names, BENCHMARKS), ("peer", peers, PEER_NAMES)):
+        if unknown := [name for name in given if name not in known]:
+            parser.error(f"no such {kind}: {', '.join(unknown)}; there are {', '.join(known)}")
+    return Chosen(tuple(options.names) or BENCHMARKS, peers, max(1, options.rounds))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -10,25 +10,40 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of each round of one competitor at one task; ``bound`` is what the median should not exceed.
-
-    ``ratio`` is the median over that of the competitor it is measured against, if there is one.
-    """
+    """Seconds of each round of one competitor at one task, or why there are none."""
 
     task: str
     who: str
-    rounds: tuple[float, ...]
-    bound: float | None = None
-    ratio: float | None = None
+    rounds: tuple[float, ...] = ()
+    failure: str | None = None
 
     @property
-    def median(self) -> float:
-        return statistics.median(self.rounds)
+    def median(self) -> float | None:
+        return statistics.median(self.rounds) if self.rounds else None
 
     @property
-    def best(self) -> float:
+    def best(self) -> float | None:
         """The round that the rest of the host disturbed least."""
-        return min(self.rounds)
+        return min(self.rounds, default=None)
+
+    @property
+    def spread(self) -> float | None:
+        """From the quickest to the slowest round, as a part of the median; None for a single round."""
+        middle = self.median
+        if middle is None or len(self.rounds) < 2:
+            return None
+        return (max(self.rounds) - min(self.rounds)) / middle if middle else None
+
+
+def ratio(timing: Timing, reference: Timing | None) -> float | None:
+    """The median of ``timing`` over that of ``reference``; None where either has none."""
+    if reference is None or timing.median is None or not reference.median:
+        return None
+    return timing.median / reference.median
+
+
+def find(timings: tuple[Timing, ...], task: str, who: str) -> Timing | None:
+    return next((one for one in timings if (one.task, one.who) == (task, who)), None)
 
 
 def compete(
@@ -36,12 +51,11 @@ def compete(
     competitors: Mapping[str, Callable[[], object]],
     *,
     rounds: int,
-    against: str | None = None,
     prepare: Callable[[], object] = lambda: None,
 ) -> tuple[Timing, ...]:
     """Time every competitor ``rounds`` times, taking turns, after one round that does not count.
 
-    ``prepare`` runs before each turn and is not timed; ratios are to the competitor named ``against``.
+    ``prepare`` runs before each turn and is not timed.
     """
     seconds: dict[str, list[float]] = {who: [] for who in competitors}
     for turn in range(rounds + 1):
@@ -51,8 +65,4 @@ def compete(
             work()
             if turn:
                 seconds[who].append(time.perf_counter() - started)
-    reference = statistics.median(seconds[against]) if against else None
-    return tuple(
-        Timing(task, who, tuple(times), ratio=statistics.median(times) / reference if reference else None)
-        for who, times in seconds.items()
-    )
+    return tuple(Timing(task, who, tuple(times)) for who, times in seconds.items())

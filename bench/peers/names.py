@@ -1,0 +1,11 @@
+"""The competitors as they are shown."""
+
+from __future__ import annotations
+
+BAKERY = "bakery"
+WITHOUT_EXECUTOR = "bakery, executor off"
+MITOGEN = "Mitogen, podman commit"
+PODMAN = "podman connection, podman commit"
+BENDER = "ansible-bender"
+PACKER = "Packer, docker builder"
+FLOOR = "Containerfile, buildah bud"

@@ -1,0 +1,116 @@
+"""What a run leaves: a table on the terminal, and files in bench/results/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.aims import AIMS
+from bench.bounds import judge
+from bench.chart import draw
+from bench.host import Host, load
+from bench.places import RESULTS
+from bench.table import (
+    TIMINGS_HEAD,
+    VERDICTS_HEAD,
+    by_task,
+    markdown_table,
+    text_table,
+    timing_rows,
+    verdict_rows,
+)
+from bench.timing import Timing
+
+LATEST = "latest"
+_TITLE = "The same work through bakery and others"
+
+
+@dataclass(frozen=True)
+class Results:
+    """Timings of one machine; ``dates`` says by task when it was measured (UTC)."""
+
+    host: Host
+    timings: tuple[Timing, ...]
+    dates: Mapping[str, str]
+    load: float
+    durations: Mapping[str, float]
+
+    @property
+    def caption(self) -> str:
+        days = sorted(set(self.dates.values()))
+        when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+        return f"{when}, {self.host.words}"
+
+    def merged_into(self, earlier: Results | None) -> Results:
+        """These, and of ``earlier`` the tasks that were not measured again, if the machine is alike."""
+        if earlier is None or earlier.host != self.host:
+            return self
+        mine = by_task(self.timings)
+        theirs = by_task(earlier.timings)
+        order = [*theirs, *(task for task in mine if task not in theirs)]
+        timings = tuple(one for task in order for one in (mine.get(task) or theirs[task]))
+        durations = {**earlier.durations, **self.durations}
+        return Results(self.host, timings, {**earlier.dates, **self.dates}, self.load, durations)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Results:
+        data: dict[str, Any] = json.loads(text)
+        timings = tuple(Timing(**{**one, "rounds": tuple(one["rounds"])}) for one in data["timings"])
+        return cls(Host(**data["host"]), timings, data["dates"], data["load"], data["durations"])
+
+    def to_text(self) -> str:
+        blocks = [self.caption]
+        for task, group in by_task(self.timings).items():
+            blocks.append(f"{task}\n{text_table(TIMINGS_HEAD, timing_rows(group))}")
+        blocks.append(text_table(VERDICTS_HEAD, verdict_rows(judge(AIMS, self.timings))))
+        return "\n\n".join(blocks)
+
+    def to_markdown(self) -> str:
+        blocks = [f"Measured {self.caption}. Medians; spread is from the quickest to the slowest round."]
+        for task, group in by_task(self.timings).items():
+            blocks.append(f"**{task}**\n\n{markdown_table(TIMINGS_HEAD, timing_rows(group))}")
+        rows = verdict_rows(judge(AIMS, self.timings))
+        blocks.append(f"**Bounds**\n\n{markdown_table(VERDICTS_HEAD, rows)}")
+        return "\n\n".join(blocks) + "\n"
+
+    def to_svg(self) -> str:
+        return draw(self.timings, title=_TITLE, caption=self.caption)
+
+
+def publish(timings: tuple[Timing, ...], durations: Mapping[str, float], *, complete: bool) -> None:
+    """Print the table and write the files; ``complete`` results also become the latest ones."""
+    now = datetime.now(UTC)
+    dates = dict.fromkeys(by_task(timings), f"{now:%Y-%m-%d}")
+    results = Results(Host.here(), timings, dates, load(), dict(durations))
+    RESULTS.mkdir(exist_ok=True)
+    _write(results, f"{now:%Y%m%dT%H%M%SZ}")
+    if complete:
+        _write(results.merged_into(_latest()), LATEST)
+    print(f"\n{results.to_text()}")
+
+
+def known_durations() -> dict[str, float]:
+    """How long each step took when it was last measured, to say how long this run will take."""
+    latest = _latest()
+    return dict(latest.durations) if latest else {}
+
+
+def _latest() -> Results | None:
+    path = RESULTS / f"{LATEST}.json"
+    return Results.from_json(path.read_text()) if path.exists() else None
+
+
+def _write(results: Results, stem: str) -> None:
+    for suffix, text in (
+        ("json", results.to_json()),
+        ("md", results.to_markdown()),
+        ("svg", results.to_svg()),
+    ):
+        Path(RESULTS / f"{stem}.{suffix}").write_text(text)
