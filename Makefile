@@ -21,6 +21,8 @@ PYTEST_ARGS ?=
 BENCH ?=
 ROUNDS ?= 3
 PEERS ?=
+# anything makes the results the ones that the README shows: make bench PUBLISH=yes
+PUBLISH ?=
 
 .PHONY: help
 help:  ## list the targets
@@ -75,7 +77,8 @@ lint: setup test-packages  ## the linters alone
 .PHONY: bench
 bench: setup  ## the same work through bakery and others, side by side; results in bench/results/
 	@tools/install-packages $(BENCH_PACKAGES)
-	@PYTHONPATH=.:collections $(BIN)/python -m bench.run --rounds $(ROUNDS) $(if $(PEERS),--peers $(PEERS)) $(BENCH)
+	@PYTHONPATH=.:collections $(BIN)/python -m bench.run --rounds $(ROUNDS) $(if $(PEERS),--peers $(PEERS)) \
+		$(if $(PUBLISH),--publish) $(BENCH)
 
 # ── products ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
+README = ROOT / "README.md"
 RESULTS = BENCH / "results"
 # Environments of the peers, public roles, and the work of a run: all that is made beside the results.
 PEERS = BENCH / ".peers"

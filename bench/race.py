@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.failure import NotRun
 from bench.peers.bakery import Bakery
+from bench.peers.names import BAKERY
 from bench.peers.peer import Baked, CachingPeer, Peer
 from bench.progress import Progress
 from bench.timing import Timing
@@ -88,7 +89,9 @@ class Race:
             if one.provisioning is not None
         ]
         if layers:
-            timings.append(Timing(ready, PROVISIONING, tuple(layers)))
+            # Right below the time that it is a part of.
+            place = [timing.who for timing in timings].index(BAKERY) + 1
+            timings.insert(place, Timing(ready, PROVISIONING, tuple(layers)))
         if self.project.work.net:
             for who, score in scores.items():
                 times = tuple(one.applying for one in score.baked if one.applying is not None)

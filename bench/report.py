@@ -13,7 +13,8 @@ from bench.aims import AIMS
 from bench.bounds import judge
 from bench.chart import draw
 from bench.host import Host, load
-from bench.places import RESULTS
+from bench.places import README, RESULTS, ROOT
+from bench.readme import show
 from bench.table import (
     TIMINGS_HEAD,
     VERDICTS_HEAD,
@@ -80,30 +81,43 @@ class Results:
         blocks.append(f"**Bounds**\n\n{markdown_table(VERDICTS_HEAD, rows)}")
         return "\n\n".join(blocks) + "\n"
 
+    def summary(self) -> str:
+        """What the README shows: the chart, and the bounds that were measured."""
+        measured = [one for one in judge(AIMS, self.timings) if one.met is not None]
+        alt = "Seconds by task and competitor, as bars on a logarithmic scale"
+        chart = f"![{alt}]({RESULTS.relative_to(ROOT)}/{LATEST}.svg)"
+        table = markdown_table(VERDICTS_HEAD, verdict_rows(measured))
+        numbers = f"[All numbers]({RESULTS.relative_to(ROOT)}/{LATEST}.md)"
+        return f"{chart}\n\n{numbers}, {self.caption}. What bakery should reach:\n\n{table}"
+
     def to_svg(self) -> str:
         return draw(self.timings, title=_TITLE, caption=self.caption)
 
 
-def publish(timings: tuple[Timing, ...], durations: Mapping[str, float], *, complete: bool) -> None:
-    """Print the table and write the files; ``complete`` results also become the latest ones."""
+def report(timings: tuple[Timing, ...], durations: Mapping[str, float], *, publish: bool) -> None:
+    """Print the table and write the files; ``publish`` also the latest ones and what the README shows."""
     now = datetime.now(UTC)
     dates = dict.fromkeys(by_task(timings), f"{now:%Y-%m-%d}")
     results = Results(Host.here(), timings, dates, load(), dict(durations))
     RESULTS.mkdir(exist_ok=True)
     _write(results, f"{now:%Y%m%dT%H%M%SZ}")
-    if complete:
-        _write(results.merged_into(_latest()), LATEST)
+    if publish:
+        latest = results.merged_into(_read(RESULTS / f"{LATEST}.json"))
+        _write(latest, LATEST)
+        show(README, latest.summary())
     print(f"\n{results.to_text()}")
 
 
 def known_durations() -> dict[str, float]:
     """How long each step took when it was last measured, to say how long this run will take."""
-    latest = _latest()
-    return dict(latest.durations) if latest else {}
+    durations: dict[str, float] = {}
+    for path in sorted(RESULTS.glob("*.json"), key=lambda path: path.stat().st_mtime):
+        if results := _read(path):
+            durations |= results.durations
+    return durations
 
 
-def _latest() -> Results | None:
-    path = RESULTS / f"{LATEST}.json"
+def _read(path: Path) -> Results | None:
     return Results.from_json(path.read_text()) if path.exists() else None
 
 

@@ -24,6 +24,7 @@ class Chosen:
     names: tuple[str, ...]
     peers: tuple[str, ...]
     rounds: int
+    publish: bool
 
 
 def main(arguments: list[str]) -> int:
@@ -46,8 +47,7 @@ def main(arguments: list[str]) -> int:
         print(f"bench: {error}", file=sys.stderr)
         status = 1
     if timings:
-        everybody = set(chosen.peers) == set(PEER_NAMES)
-        report.publish(tuple(timings), progress.known, complete=everybody and status != 130)
+        report.report(tuple(timings), progress.known, publish=chosen.publish and status != 130)
     return status
 
 
@@ -87,12 +87,15 @@ def _parse(arguments: list[str]) -> Chosen:
     parser.add_argument("names", nargs="*", metavar="BENCHMARK", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--rounds", type=int, default=3, help="how often each competitor's turn comes")
     parser.add_argument("--peers", default=",".join(PEER_NAMES), help="who competes, separated by commas")
+    parser.add_argument("--publish", action="store_true", help="make them the results that the README shows")
     options = parser.parse_args(arguments)
     peers = tuple(options.peers.split(","))
     for kind, given, known in (("benchmark", options.names, BENCHMARKS), ("peer", peers, PEER_NAMES)):
         if unknown := [name for name in given if name not in known]:
             parser.error(f"no such {kind}: {', '.join(unknown)}; there are {', '.join(known)}")
-    return Chosen(tuple(options.names) or BENCHMARKS, peers, max(1, options.rounds))
+    if options.publish and set(peers) != set(PEER_NAMES):
+        parser.error("only results with every peer are published")
+    return Chosen(tuple(options.names) or BENCHMARKS, peers, max(1, options.rounds), options.publish)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

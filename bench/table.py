@@ -40,9 +40,11 @@ def verdict_rows(verdicts: Sequence[Verdict]) -> list[Row]:
 def text_table(head: Row, rows: Sequence[Row]) -> str:
     """Columns as wide as their widest cell; a row that is shorter than the head ends in a free text."""
     full = [row for row in (head, *rows) if len(row) == len(head)]
-    widths = [max(len(row[column]) for row in full) for column in range(len(head))]
+    columns = list(zip(*full, strict=True))
+    widths = [max(map(len, column)) for column in columns]
     widths[0] = max([widths[0], *(len(row[0]) for row in rows)])
-    return "\n".join(_aligned(row, widths).rstrip() for row in (head, *rows))
+    right = [all(_is_figure(cell) for cell in column[1:]) for column in columns]
+    return "\n".join(_aligned(row, widths, right).rstrip() for row in (head, *rows))
 
 
 def markdown_table(head: Row, rows: Sequence[Row]) -> str:
@@ -78,14 +80,14 @@ def _measured(verdict: Verdict) -> str:
     return times(verdict.value) if verdict.bound.against else seconds(verdict.value)
 
 
-def _aligned(row: Row, widths: list[int]) -> str:
+def _aligned(row: Row, widths: list[int], right: list[bool]) -> str:
     if len(row) < len(widths):
         return f"{row[0]:{widths[0]}}  {'  '.join(row[1:])}"
+    cells = zip(row, widths, right, strict=True)
     return "  ".join(
-        f"{cell:{width}}" if column == 0 or not _is_figure(cell) else f"{cell:>{width}}"
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        f"{cell:>{width}}" if rightward else f"{cell:{width}}" for cell, width, rightward in cells
     )
 
 
 def _is_figure(cell: str) -> bool:
-    return cell[:1].isdigit()
+    return not cell or (cell[0].isdigit() and cell.endswith((" s", " ×", "%")))
