@@ -47,11 +47,14 @@ class Results:
         return f"{when}, {self.host.words}"
 
     def merged_into(self, earlier: Results | None) -> Results:
-        """These, and of ``earlier`` the tasks that were not measured again, if the machine is alike."""
+        """These, and of ``earlier`` the tasks that were not measured again, if the machine is alike.
+
+        What could not be run at all has no competitors, and is not kept.
+        """
         if earlier is None or earlier.host != self.host:
             return self
         mine = by_task(self.timings)
-        theirs = by_task(earlier.timings)
+        theirs = by_task([one for one in earlier.timings if one.who])
         order = [*theirs, *(task for task in mine if task not in theirs)]
         timings = tuple(one for task in order for one in (mine.get(task) or theirs[task]))
         durations = {**earlier.durations, **self.durations}

@@ -49,6 +49,7 @@ class Bakery:
 
     def bake_again(self, project: Project) -> Baked:
         result, seconds = self._bake(project)
+        self._hand_over_files(project)
         return Baked(seconds, provisioning=sum(layer["seconds"] for layer in result["layers"]))
 
     def _bake(self, project: Project) -> tuple[dict[str, Any], float]:

@@ -37,3 +37,9 @@ def test_figures_of_another_machine_are_not_mixed_in() -> None:
 def test_markdown_has_a_table_for_each_task_and_the_bounds() -> None:
     text = _results(Timing("a", "bakery", (1.0,)), Timing("b", "bakery", (2.0,))).to_markdown()
     assert [line for line in text.splitlines() if line.startswith("**")] == ["**a**", "**b**", "**Bounds**"]
+
+
+def test_what_could_not_run_once_is_not_kept() -> None:
+    earlier = _results(Timing("b", "", failure="no roles"))
+    results = _results(Timing("a", "bakery", (1.0,)))
+    assert results.merged_into(earlier).timings == results.timings
