@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 from bench.failure import CommandFailed, last_words
 
 # Ansible ends its workers on the first, ssh and engines on the second; nothing survives the third.
-_SIGNALS = ((signal.SIGINT, 15), (signal.SIGTERM, 5), (signal.SIGKILL, 5))
+_SIGNALS = ((signal.SIGINT, 10), (signal.SIGTERM, 5), (signal.SIGKILL, 5))
 _LONGEST_S = 3600
 
 
@@ -78,9 +77,14 @@ def attempt(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
+    """Also of what outlives the child: jobs in the background of a shell ignore SIGINT (POSIX, 2.11)."""
     for number, patience_s in _SIGNALS:
-        with contextlib.suppress(ProcessLookupError):
+        deadline = time.monotonic() + patience_s
+        try:
             os.killpg(child.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(patience_s)
+            while time.monotonic() < deadline:
+                child.poll()
+                os.killpg(child.pid, 0)
+                time.sleep(0.05)
+        except ProcessLookupError:
             return
