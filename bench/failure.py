@@ -24,6 +24,11 @@ class CommandFailed(NotRun):
     """A command that ended with an error; the message is what it said last."""
 
 
+def about_services(why: str) -> bool:
+    """Whether a task failed over a service, as it does where no systemd runs."""
+    return re.search(r"\b(systemd|systemctl|[Ss]ervice|D-?Bus)\b", why) is not None
+
+
 def last_words(output: str) -> str:
     """The line of ``output`` that says why a command failed, without colours, cut to fit a table."""
     lines = [line.strip() for line in _COLOURS.sub("", output).splitlines()]

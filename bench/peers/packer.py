@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bench import children
 from bench.engine import BASE
+from bench.failure import CommandFailed
 from bench.install import ensure_packages, ensure_venv, site_packages
 from bench.peers.names import PACKER
-from bench.peers.peer import Baked, Place
+from bench.peers.peer import Baked, Place, without_systemd
 from bench.peers.stopwatch import Stopwatch
 from bench.places import PEERS
 from bench.work import Project
@@ -56,6 +57,8 @@ class Packer:
                 log=self.place.log(f"{project.work.name}-packer"),
             )
             return Baked(done.seconds, applying=watch.seconds())
+        except CommandFailed as error:
+            raise without_systemd(error, project.work) from error
         finally:
             engine.tidy()
 

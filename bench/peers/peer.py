@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.engine import PREFIX, Engine
-from bench.work import Project
+from bench.failure import NotRun, about_services
+from bench.work import Project, Work
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,13 @@ class Baked:
     seconds: float
     applying: float | None = None
     provisioning: float | None = None
+
+
+def without_systemd(error: NotRun, work: Work) -> NotRun:
+    """The same failure; where roles manage services in a container that boots nothing, that is the reason."""
+    if work.booted and about_services(str(error)):
+        return NotRun(f"no systemd runs in its container: {error}")
+    return error
 
 
 class Peer(Protocol):

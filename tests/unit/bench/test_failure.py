@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.failure import last_words
+from bench.failure import about_services, last_words
 
 ANSIBLE = """
 TASK [nginx : Enable and start nginx] ******************************************
@@ -40,3 +40,16 @@ def test_long_reasons_are_cut() -> None:
     words = last_words("Error: " + "very " * 100)
     assert len(words) <= 160
     assert words.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("why", "about"),
+    [
+        ("Service is in unknown state", True),
+        ("Could not find the requested service nginx: host", True),
+        ("Failed to connect to bus: no D-Bus", True),
+        ("No package matching 'nginx' is available", False),
+    ],
+)
+def test_failures_over_services_are_told_apart(why: str, *, about: bool) -> None:
+    assert about_services(why) is about
