@@ -84,7 +84,7 @@ def _row(timing: Timing, scale: Scale, y: int) -> list[str]:
     if timing.failure or timing.median is None:
         why = timing.failure or "not measured"
         short = why if len(why) <= 78 else f"{why[:77]}…"
-        return [*parts, _text(_LEFT + 4, middle, f"failed: {short}", colour="failed")]
+        return [*parts, _text(_LEFT + 4, middle, short, colour="failed")]
     end = scale.x(timing.median)
     parts.append(
         f'<rect x="{_LEFT}" y="{y}" width="{max(end - _LEFT, 2):.1f}" height="{_BAR}" rx="2" '

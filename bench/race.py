@@ -67,7 +67,7 @@ class Race:
             peer.install()
             baked = peer.bake(self.project, mark)
         except NotRun as error:
-            score.failure = str(error)
+            score.failure = f"failed: {error}"
             print(f"bench:     failed: {error}", flush=True)
             return
         score.baked.append(baked)
@@ -147,7 +147,7 @@ class Rerun:
             peer.install()
             baked = peer.bake_again(self.project)
         except NotRun as error:
-            scores.failures[peer.name] = str(error)
+            scores.failures[peer.name] = f"failed: {error}"
             print(f"bench:     failed: {error}", flush=True)
             return
         print(f"bench:     {baked.seconds:.1f} s", flush=True)
@@ -163,7 +163,7 @@ class Rerun:
                 rounds, failure = tuple(scores.times.get((what, who), ())), scores.failures.get(who)
                 if rounds or failure:
                     rows.append(Timing(task, who, rounds, failure))
-            why = "it keeps nothing: every bake is a first one"
+            why = "keeps nothing: every bake is a first one"
             rows += [Timing(task, peer.name, failure=why) for peer in self.others]
         return tuple(rows)
 

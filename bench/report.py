@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.aims import AIMS
-from bench.bounds import judge
+from bench.bounds import Verdict, judge
 from bench.chart import draw
 from bench.host import Host, load
 from bench.places import README, RESULTS, ROOT
@@ -69,27 +69,31 @@ class Results:
         timings = tuple(Timing(**{**one, "rounds": tuple(one["rounds"])}) for one in data["timings"])
         return cls(Host(**data["host"]), timings, data["dates"], data["load"], data["durations"])
 
+    def _verdicts(self) -> tuple[Verdict, ...]:
+        """Of the tasks that were run; a competitor that failed leaves a bound that is not measured."""
+        tasks = by_task(self.timings)
+        return judge(tuple(aim for aim in AIMS if aim.task in tasks), self.timings)
+
     def to_text(self) -> str:
         blocks = [self.caption]
         for task, group in by_task(self.timings).items():
             blocks.append(f"{task}\n{text_table(TIMINGS_HEAD, timing_rows(group))}")
-        blocks.append(text_table(VERDICTS_HEAD, verdict_rows(judge(AIMS, self.timings))))
+        blocks.append(text_table(VERDICTS_HEAD, verdict_rows(self._verdicts())))
         return "\n\n".join(blocks)
 
     def to_markdown(self) -> str:
         blocks = [f"Measured {self.caption}. Medians; spread is from the quickest to the slowest round."]
         for task, group in by_task(self.timings).items():
             blocks.append(f"**{task}**\n\n{markdown_table(TIMINGS_HEAD, timing_rows(group))}")
-        rows = verdict_rows(judge(AIMS, self.timings))
+        rows = verdict_rows(self._verdicts())
         blocks.append(f"**Bounds**\n\n{markdown_table(VERDICTS_HEAD, rows)}")
         return "\n\n".join(blocks) + "\n"
 
     def summary(self) -> str:
-        """What the README shows: the chart, and the bounds that were measured."""
-        measured = [one for one in judge(AIMS, self.timings) if one.met is not None]
+        """What the README shows: the chart, and the bounds."""
         alt = "Seconds by task and competitor, as bars on a logarithmic scale"
         chart = f"![{alt}]({RESULTS.relative_to(ROOT)}/{LATEST}.svg)"
-        table = markdown_table(VERDICTS_HEAD, verdict_rows(measured))
+        table = markdown_table(VERDICTS_HEAD, verdict_rows(self._verdicts()))
         numbers = f"[All numbers]({RESULTS.relative_to(ROOT)}/{LATEST}.md)"
         return f"{chart}\n\n{numbers}, {self.caption}. What bakery should reach:\n\n{table}"
 

@@ -74,7 +74,7 @@ def _measure(benchmarks: list[tuple[str, Benchmark]], progress: Progress, timing
 
 def _not_run(name: str, error: NotRun) -> Timing:
     print(f"bench: {name} is not run: {error}", flush=True)
-    return Timing(name, "", failure=str(error))
+    return Timing(name, "", failure=f"not run: {error}")
 
 
 def _parse(arguments: list[str]) -> Chosen:

@@ -67,7 +67,7 @@ def times(value: float) -> str:
 
 def _cells(timing: Timing, against: Timing | None) -> Row:
     if timing.failure or timing.median is None or timing.best is None:
-        return (timing.who, f"failed: {timing.failure or 'it was not measured'}")
+        return (timing.who, timing.failure or "not measured")
     relative = ratio(timing, against)
     spread = "" if timing.spread is None else f"{timing.spread:.0%}"
     compared = "" if relative is None else times(relative)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of each round of one competitor at one task, or why there are none."""
+    """Seconds of each round of one competitor at one task; ``failure`` says in full why there are none."""
 
     task: str
     who: str

@@ -21,7 +21,7 @@ def test_a_relative_bound_compares_medians_of_the_same_task() -> None:
 
 
 def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
-    failed = (Timing("t", "bakery", (3.0,)), Timing("t", "other", failure="no engine"))
+    failed = (Timing("t", "bakery", (3.0,)), Timing("t", "other", failure="failed: no engine"))
     for timings in ((), failed):
         (verdict,) = judge((RELATIVE,), timings)
         assert (verdict.value, verdict.met, verdict.words) == (None, None, "not measured")

@@ -11,7 +11,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 TIMINGS = (
     Timing("50 × command", "bakery", (2.0,)),
     Timing("50 × command", "other", (20.0,)),
-    Timing("50 × command", "broken", failure="<no engine>"),
+    Timing("50 × command", "broken", failure="failed: <no engine>"),
 )
 
 
@@ -48,4 +48,4 @@ def test_scale_holds_the_shortest_and_the_longest() -> None:
 
 
 def test_nothing_measured_makes_a_chart_all_the_same() -> None:
-    assert _texts(draw((Timing("t", "w", failure="no engine"),), title="t", caption="c"))
+    assert _texts(draw((Timing("t", "w", failure="failed: no engine"),), title="t", caption="c"))

@@ -16,7 +16,7 @@ def _results(*timings: Timing, day: str = "2026-01-02") -> Results:
 
 
 def test_results_survive_their_file() -> None:
-    results = _results(Timing("t", "bakery", (1.0, 2.0)), Timing("t", "other", failure="no engine"))
+    results = _results(Timing("t", "bakery", (1.0, 2.0)), Timing("t", "other", failure="failed: no engine"))
     assert Results.from_json(results.to_json()) == results
 
 
@@ -40,6 +40,6 @@ def test_markdown_has_a_table_for_each_task_and_the_bounds() -> None:
 
 
 def test_what_could_not_run_once_is_not_kept() -> None:
-    earlier = _results(Timing("b", "", failure="no roles"))
+    earlier = _results(Timing("b", "", failure="not run: no roles"))
     results = _results(Timing("a", "bakery", (1.0,)))
     assert results.merged_into(earlier).timings == results.timings

@@ -11,7 +11,7 @@ from bench.timing import Timing
 TIMINGS = (
     Timing("t", "bakery", (2.0, 2.5, 3.0)),
     Timing("t", "other", (25.0,)),
-    Timing("t", "broken", failure="no engine"),
+    Timing("t", "broken", failure="failed: no engine"),
 )
 
 

@@ -24,7 +24,7 @@ def test_one_round_has_no_spread() -> None:
 
 
 def test_a_failure_has_no_figures() -> None:
-    failed = Timing("t", "w", failure="no engine")
+    failed = Timing("t", "w", failure="failed: no engine")
     assert (failed.median, failed.best, failed.spread) == (None, None, None)
 
 
@@ -32,7 +32,9 @@ def test_ratio_compares_medians() -> None:
     assert ratio(Timing("t", "slow", (8.0,)), Timing("t", "quick", (2.0,))) == 4.0
 
 
-@pytest.mark.parametrize("reference", [None, Timing("t", "w", failure="no engine"), Timing("t", "w", (0.0,))])
+@pytest.mark.parametrize(
+    "reference", [None, Timing("t", "w", failure="failed: no engine"), Timing("t", "w", (0.0,))]
+)
 def test_ratio_to_what_has_no_time_is_none(reference: Timing | None) -> None:
     assert ratio(Timing("t", "w", (1.0,)), reference) is None
 
