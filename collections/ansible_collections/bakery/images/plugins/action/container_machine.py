@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+from ansible.plugins.loader import connection_loader
 from ansible_collections.bakery.images.plugins.modules import container_machine
 from ansible_collections.bakery.images.plugins.plugin_utils.in_worker import WorkerAction
+
+# Whoever launches a machine goes on to work in it. This is imported by the process that forks a worker for
+# every task: what it has loaded, no worker has to load again.
+connection_loader.get("bakery.images.machine", class_only=True)
 
 
 class ActionModule(WorkerAction):

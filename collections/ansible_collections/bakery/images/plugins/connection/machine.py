@@ -111,6 +111,12 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNo
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
+
+# isort: split
+# First, so that the others come from Python's cache of compiled code.
+import ansible_collections.bakery.images.plugins.plugin_utils.compiled  # noqa: F401
+
+# isort: split
 from ansible_collections.bakery.images.plugins.module_utils.namespaces import NamespaceError
 from ansible_collections.bakery.images.plugins.plugin_utils.executor import (
     EngineExecutor,

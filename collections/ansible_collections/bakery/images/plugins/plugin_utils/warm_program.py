@@ -67,11 +67,11 @@ STARTUP_VARIABLES = ("PYTHON", "LANG", "LC_", "LD_", "LOCPATH", "GCONV_PATH", "G
 STARTUP_FILES = ("/etc/ld.so.cache", "/etc/ssl/openssl.cnf", "/etc/nsswitch.conf", "/etc/host.conf")
 
 # What every module imports, its wrapper included. Not every ansible-core has all of it.
-_PRELOADED = re.compile(
+_PRELOADED = (
     r"ansible/module_utils/(basic|_internal/_ansiballz/_loader|_internal/_json/_profiles/_module_\w+)\.py"
 )
 _GENERATED = ("ansible/__init__.py", "ansible/module_utils/__init__.py")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{512,}={0,2}")
+_BASE64 = rb"[A-Za-z0-9+/]{512,}={0,2}"
 _UNKNOWN = "its module_utils are not those of this executor"
 
 
@@ -131,14 +131,14 @@ class Bundle:
     def preload(self) -> None:
         """Import what every module imports."""
         sys.meta_path.insert(0, BundleFinder(self.files))
-        for path in sorted(filter(_PRELOADED.fullmatch, self.files)):
+        for path in sorted(filter(re.compile(_PRELOADED).fullmatch, self.files)):
             importlib.import_module(path[:-3].replace("/", "."))
         for name in ("ansible", "ansible.module_utils"):
             sys.modules[name].__path__ = PayloadPath(name)
 
     def payload(self, source: bytes) -> bytes | None:
         """The zip of a payload as base64, or None if there is not exactly one."""
-        found = _BASE64.findall(source)
+        found = re.findall(_BASE64, source)
         return found[0] if len(found) == 1 else None
 
     def approve(self, encoded: bytes) -> dict[str, bytes] | None:

@@ -5,32 +5,29 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ansible_collections.bakery.images.plugins.plugin_utils.warm_program import STARTUP_VARIABLES
 
 _SHELL = ("/bin/sh", "-c")
 # Ansible's shell plugin appends it to every command, for the exit status.
 _TAIL = ("&&", "sleep", "0")
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_PYTHON = re.compile(r"/[^\s]*/python[0-9.]*")
-# Another user's command waits for this; a background job is started through that.
-_OTHERS = re.compile(r"BECOME-SUCCESS-[a-z]|async_wrapper|ANSIBLE_ASYNC_DIR")
+_INTERPRETER = "python"
+# Another user's command waits for the first; background jobs are started through the others.
+_OTHERS = ("BECOME-SUCCESS-", "async_wrapper", "ANSIBLE_ASYNC_DIR")
 
 
-@dataclass(frozen=True)
-class PythonRequest:
+# This is imported anew for every task: nothing here is worth a millisecond of making classes and patterns.
+class PythonRequest(NamedTuple):
     """A module that comes through standard input: ``NAME=VALUE … INTERPRETER``."""
 
     interpreter: str
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
-class ShellRequest:
+class ShellRequest(NamedTuple):
     """A command line for ``/bin/sh -c``."""
 
     command: str
@@ -47,7 +44,7 @@ def recognise(
     if tuple(command[:2]) != _SHELL or len(command) != len(_SHELL) + 1:
         return None
     line = command[2]
-    if _OTHERS.search(line):
+    if any(word in line for word in _OTHERS):
         return None
     if has_input:
         python = _python(line)
@@ -62,13 +59,23 @@ def _python(line: str) -> PythonRequest | None:
     if tuple(inner[-len(_TAIL) :]) != _TAIL:
         return None
     *assignments, interpreter = inner[: -len(_TAIL)] or [""]
-    matches = [_ASSIGNMENT.fullmatch(word) for word in assignments]
-    settings = {match[1]: match[2] for match in matches if match}
-    if len(settings) != len(assignments) or not _PYTHON.fullmatch(interpreter):
+    settings = {}
+    for word in assignments:
+        name, equals, settings[name] = word.partition("=")
+        if not equals or not name.isidentifier():
+            return None
+    if len(settings) != len(assignments) or not _is_python(interpreter):
         return None
     words = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
     again = " ".join([*words, interpreter, *_TAIL])
     return PythonRequest(interpreter, settings) if again == " ".join(outer[2].split(" ")).strip() else None
+
+
+def _is_python(path: str) -> bool:
+    """Whether a path ends in ``python`` and perhaps a version."""
+    name = path.rpartition("/")[2]
+    version = name.removeprefix(_INTERPRETER).replace(".", "")
+    return path.startswith("/") and name.startswith(_INTERPRETER) and (not version or version.isdecimal())
 
 
 def _words(line: str) -> list[str]:

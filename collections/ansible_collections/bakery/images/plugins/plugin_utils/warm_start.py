@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from ansible_collections.bakery.images.plugins.module_utils.namespaces import Namespaces
-from ansible_collections.bakery.images.plugins.plugin_utils.warm_bundle import BOOTSTRAP, boot_input
 from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import (
     LOG,
     SOCKET,
@@ -52,6 +51,9 @@ class NamespaceStarter:
                 raise
 
     def _spawn(self, interpreter: str, listener: int, log: int) -> None:
+        # Not for every task that connects.
+        from ansible_collections.bakery.images.plugins.plugin_utils.warm_bundle import BOOTSTRAP, boot_input
+
         try:
             process = subprocess.Popen(
                 [interpreter, "-c", BOOTSTRAP],
