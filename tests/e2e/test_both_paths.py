@@ -2,109 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.machines import Machines
+from tests.e2e.same_results import differences, make_much, run_play
 
 pytestmark = pytest.mark.slow
 
-PLAY = "both_paths"
 PATHS = {"warm": "on", "ordinary": "off"}
-MUCH = 50_000_000
-# What differs between two machines, or two moments, whatever runs the task.
-VOLATILE = frozenset(
-    {
-        "start", "end", "delta", "atime", "mtime", "ctime", "inode", "dev", "_ansible_no_log", "version_id",
-        "ansible_job_id", "results_file", "backup", "backup_file", "attempts", "cache_update_time", "src",
-        "size", "stdout_lines", "stderr_lines", "started", "finished", "elapsed", "_original_basename",
-        "ControlGroup", "ExecMainPID", "MainPID", "InvocationID", "ExecStart", "ExecStartEx",
-    }
-)  # fmt: skip
-VOLATILE_FACTS = re.compile(
-    r"ansible_(all_ipv4_addresses|all_ipv6_addresses|date_time|default_ipv4|device_links|devices|eth\d|hostnqn|"
-    r"interfaces|lo|loadavg|memfree_mb|memory_mb|mounts|processor.*|swapfree_mb|uptime_seconds|proc_cmdline|"
-    r"cmdline|product_uuid|machine_id|locally_reachable_ips|ssh_host_key.*|env)"
-)
-# Units in no order (systemctl(1)).
-UNORDERED = frozenset({"After", "Before", "Requires", "Wants"})
-# What a package manager says of where it got a package from: the second machine finds it in the cache.
-TALKATIVE = "A package"
-NUMBERS = (
-    (re.compile(r"/tmp/ansible_[\w.]+_payload_\w+/ansible_[\w.]+_payload\.zip"), "PAYLOAD"),
-    (re.compile(r"(ansible_[\w.]+_payload_)\w+"), r"\1"),
-    (re.compile(r"\.ansible_tmp\w{8}"), "TMP"),
-    (re.compile(r"ansible-tmp-[\d.]+-\d+-\d+"), "TMP"),
-    (re.compile(r"ansible-(tmp|moduletmp|local)-[\w.-]+"), "TMP"),
-    (re.compile(r"/tmp/ansible\w*[._-]\w+"), "TMP"),
-    (re.compile(r"/(tmp|root|srv|run)/[\w./-]*?tmp\w{6,10}\b"), "TMP"),
-    (re.compile(r"\b(\d{10})(\.\d+)?\b"), "TIME"),
-    (re.compile(r"\.\d+\.\d{4}-\d\d-\d\d@[\d:]+~"), "BACKUP"),
-    (re.compile(r"\d{4}-\d\d-\d\d[ T@]\d\d:\d\d:\d\d[~.\d]*"), "TIME"),
-    (re.compile(r"0x[0-9a-f]{6,}"), "ADDRESS"),
-    (re.compile(r"systemd-private-\S+"), "PRIVATE"),
-)
 
 
 @pytest.fixture(scope="module")
-def told(machines: Machines, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """By path: what every task came to, in order, and all that Ansible said."""
-    directory = tmp_path_factory.mktemp(PLAY)
-    much = directory / "much"
-    much.write_bytes(bytes(range(256)) * (MUCH // 256))
+def told(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The play's run by path."""
+    much = make_much(tmp_path_factory.mktemp("both_paths"))
     machines.launch("path-first")  # the others then find package lists of the same age
-    runs: dict[str, Any] = {}
-    for path, executor in PATHS.items():
-        machine = machines.launch(f"path-{path}")
-        done = machine.play(
-            repository / "tests" / "fixtures" / PLAY / "play.yml",
-            environment={"BAKERY_EXECUTOR": executor, "TOLD": str(directory / path)},
-            variables={"much": str(much)},
-        )
-        lines = (directory / path).read_text().splitlines()
-        runs[path] = {
-            "results": [json.loads(line) for line in lines],
-            "output": done.stdout + done.stderr,
-            "back": (directory / "much.back").read_bytes() == much.read_bytes(),
-            "leftovers": set(steady(machine.changed_files())),
-        }
-        (directory / "much.back").unlink()
-    return runs
-
-
-def results(run: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    for one in run["results"]:
-        result = steady(one["result"])
-        if one["task"] == TALKATIVE:
-            del result["stdout"]
-        yield one["task"], one["status"], result
-
-
-def steady(value: Any) -> Any:
-    """A result without what is never the same twice."""
-    if isinstance(value, dict):
-        return {
-            name: sorted(member.split()) if name in UNORDERED else steady(member)
-            for name, member in value.items()
-            if name not in VOLATILE and not VOLATILE_FACTS.fullmatch(name)
-        }
-    if isinstance(value, list):
-        return [steady(member) for member in value]
-    if isinstance(value, str):
-        for pattern, word in NUMBERS:
-            value = pattern.sub(word, value)
-    return value
+    return {
+        path: run_play(machines.launch(f"path-{path}"), executor, much) for path, executor in PATHS.items()
+    }
 
 
 def test_every_task_comes_to_the_same(told: dict[str, Any]) -> None:
-    warm, ordinary = (list(results(told[path])) for path in PATHS)
-    different = [(one, other) for one, other in zip(warm, ordinary, strict=True) if one != other]
-    assert not different
+    assert not differences(told["warm"], told["ordinary"])
 
 
 def test_the_play_succeeds_and_fails(told: dict[str, Any]) -> None:

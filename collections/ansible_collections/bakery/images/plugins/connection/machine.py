@@ -1,7 +1,7 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connection to a machine that the container target launched."""
+"""Connection to a machine that a target launched."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ author: the bakery contributors (!UNKNOWN)
 version_added: 0.1.0
 short_description: Run tasks in a throwaway machine of bakery
 description:
-  - Reaches a machine that M(bakery.images.container_machine) launched on this host.
+  - Reaches a machine that M(bakery.images.container_machine) launched on this host, or one elsewhere whose
+    address, key and host key are known.
   - As root it enters the machine's namespaces directly, which costs a few milliseconds a task, with the
     capabilities that the machine's first process has. Otherwise it asks the container engine.
+  - Over ssh it has one connection for all tasks. Nothing of the user's ssh configuration, agent or known
+    hosts plays a part, and a host key that is not in O(known_hosts) is refused, whatever Ansible's settings.
   - Files are written and read by a process inside the machine, never through a mount of its file system,
     where a symbolic link would lead to a file of this host.
   - All options come from the C(hostvars) that the module returns; there is nothing to set by hand.
 notes:
-  - Commands run as root in the machine; become works for every other user.
+  - Commands run as root in the machine, or as O(remote_user) over ssh; become works for every other user.
   - A process in the machine that belongs to a task ends with the task's worker on the controller.
+  - Resetting the connection (M(ansible.builtin.meta), C(reset_connection)) over ssh ends the
+    connection and the executor, with all that is in the machine because of it; do so before the machine is
+    captured.
 options:
   remote_addr:
     description: The name of the machine; used in messages only.
@@ -30,10 +36,11 @@ options:
       - name: ansible_host
       - name: ansible_bakery_machine
   remote_user:
-    description: The user that tasks start as. A machine knows only V(root); use become for others.
+    description:
+      - The user that tasks start as.
+      - Only over ssh it may be another one than V(root). Then tasks of root take the ordinary path.
     type: str
     default: root
-    choices: [root]
     vars:
       - name: ansible_bakery_user
   machine_pid:
@@ -62,17 +69,46 @@ options:
       - How commands get into the machine.
       - V(namespaces) enters its namespaces, which needs root on this host. V(engine) uses C(podman exec).
       - V(auto) takes V(namespaces) for root and V(engine) for everybody else.
+      - V(ssh) logs in to O(address) with O(private_key_file), and needs O(known_hosts) and
+        O(machine_directory).
     type: str
     default: auto
-    choices: [auto, namespaces, engine]
+    choices: [auto, namespaces, engine, ssh]
     vars:
       - name: ansible_bakery_entry
+  address:
+    description: Name or address of the machine for ssh.
+    type: str
+    vars:
+      - name: ansible_bakery_address
+  port:
+    description: Port of the machine's sshd.
+    type: int
+    default: 22
+    vars:
+      - name: ansible_bakery_port
+  private_key_file:
+    description: File with the private key, without a passphrase.
+    type: path
+    vars:
+      - name: ansible_bakery_private_key_file
+  known_hosts:
+    description: File with the machine's host key (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT); no other is trusted.
+    type: path
+    vars:
+      - name: ansible_bakery_known_hosts
+  proxy_command:
+    description: Shell command whose input and output lead to the machine's sshd (ssh_config(5)).
+    type: str
+    vars:
+      - name: ansible_bakery_proxy_command
   executor:
     description:
       - Whether tasks are carried out by a process that waits in the machine, with C(ansible.module_utils)
         imported, instead of by a new Python for each of them. The results are the same.
-      - It needs root on this host and O(machine_directory). Tasks of other users, background jobs, and
-        modules whose module_utils are not those of this ansible-core take the ordinary path all the same.
+      - It needs O(machine_directory), and root on this host unless O(entry=ssh). Tasks of other users,
+        background jobs, and modules whose module_utils are not those of this ansible-core take the ordinary
+        path all the same.
     type: bool
     default: true
     env:
@@ -80,7 +116,9 @@ options:
     vars:
       - name: ansible_bakery_executor
   machine_directory:
-    description: Directory of the machine on this host; the way to its executor is kept there.
+    description:
+      - Directory of the machine on this host; the way to its executor is kept there.
+      - Over ssh the connection as well; it is made if need be, and must be this user's alone.
     type: path
     vars:
       - name: ansible_bakery_directory
@@ -88,6 +126,7 @@ options:
     description:
       - Environment of every command in the machine, beside a fixed minimal one. Nothing else of the
         controller's environment gets in, except for its proxy settings.
+      - Over ssh it is beside what the machine gives to whoever logs in, and nothing of the controller's.
     type: dict
     default: {}
     vars:
@@ -104,6 +143,7 @@ options:
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -126,10 +166,24 @@ from ansible_collections.bakery.images.plugins.plugin_utils.executor import (
     proxy_environment,
 )
 from ansible_collections.bakery.images.plugins.plugin_utils.payload_cache import PayloadCache
-from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import ExecutorDied, WarmExecutor
+from ansible_collections.bakery.images.plugins.plugin_utils.ssh_executor import SshExecutor
+from ansible_collections.bakery.images.plugins.plugin_utils.ssh_master import SshMaster, SshWay
+from ansible_collections.bakery.images.plugins.plugin_utils.ssh_start import SshStarter
+from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import (
+    ExecutorDied,
+    Starter,
+    WarmExecutor,
+)
 from ansible_collections.bakery.images.plugins.plugin_utils.warm_start import NamespaceStarter
 
 display = Display()
+
+_NEEDED_FOR_SSH = {
+    "address": "ansible_bakery_address",
+    "private_key_file": "ansible_bakery_private_key_file",
+    "known_hosts": "ansible_bakery_known_hosts",
+    "machine_directory": "ansible_bakery_directory",
+}
 
 
 class Connection(ConnectionBase):
@@ -192,9 +246,19 @@ class Connection(ConnectionBase):
             raise AnsibleError(f"cannot read {in_path} in the machine: {to_text(outcome.stderr).strip()}")
 
     def reset(self) -> None:
-        """Enter the machine anew, as ``meta: reset_connection`` asks for."""
+        """Enter the machine anew, as ``meta: reset_connection`` asks for; over ssh, log in anew."""
+        if self.get_option("entry") == "ssh":
+            self._log_out()
         self.close()
         self._connect()
+
+    def _log_out(self) -> None:
+        ordinary = self._ssh_executor()
+        try:
+            WarmExecutor(ordinary, SshStarter(ordinary), warn=display.warning, note=display.vvv).retire()
+        except OSError as error:
+            display.vvv(f"the executor cannot be told to end: {error}", host=self._name())
+        ordinary.master.close()
 
     def close(self) -> None:
         """Let go of the machine."""
@@ -220,10 +284,15 @@ class Connection(ConnectionBase):
 
     def _warm_if_possible(self, ordinary: Executor) -> Executor:
         directory = self.get_option("machine_directory")
-        wanted = directory and self.get_option("executor")
-        if not wanted or not isinstance(ordinary, NamespaceExecutor):
+        starter: Starter
+        if not directory or not self.get_option("executor"):
             return ordinary
-        starter = NamespaceStarter(ordinary.namespaces, ordinary.environment, directory)
+        if isinstance(ordinary, NamespaceExecutor):
+            starter = NamespaceStarter(ordinary.namespaces, ordinary.environment, directory)
+        elif isinstance(ordinary, SshExecutor):
+            starter = SshStarter(ordinary)
+        else:
+            return ordinary
         name = self._name()
         return WarmExecutor(
             ordinary,
@@ -233,8 +302,14 @@ class Connection(ConnectionBase):
         )
 
     def _ordinary_executor(self) -> Executor:
-        environment = {**proxy_environment(), **self._environment()}
         entry = self.get_option("entry")
+        if entry == "ssh":
+            return self._ssh_executor()
+        if self.get_option("remote_user") != "root":
+            raise AnsibleConnectionFailure(
+                f"tasks in {self._name()} start as root (ansible_bakery_user); use become for other users"
+            )
+        environment = {**proxy_environment(), **self._environment()}
         if entry == "namespaces" or (entry == "auto" and os.geteuid() == 0):
             pid, start = self.get_option("machine_pid"), self.get_option("machine_start")
             if pid is None or start is None:
@@ -258,6 +333,31 @@ class Connection(ConnectionBase):
                 )
             )
         return EngineExecutor(engine, container, environment)
+
+    def _ssh_executor(self) -> SshExecutor:
+        needed = {option: self.get_option(option) for option in _NEEDED_FOR_SSH}
+        missing = [_NEEDED_FOR_SSH[option] for option, value in needed.items() if not value]
+        if missing:
+            raise AnsibleConnectionFailure(
+                f"{self._name()} cannot be reached over ssh: it has no {', '.join(missing)}"
+            )
+        way = SshWay(
+            host=needed["address"],
+            port=self.get_option("port"),
+            user=self.get_option("remote_user"),
+            key=needed["private_key_file"],
+            known_hosts=needed["known_hosts"],
+            proxy_command=self.get_option("proxy_command"),
+        )
+        directory = needed["machine_directory"]
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            status = os.stat(directory)
+        except OSError as error:
+            raise AnsibleConnectionFailure(f"{directory} cannot be made: {error.strerror}") from error
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
+            raise AnsibleConnectionFailure(f"{directory} must be a directory of this user alone (mode 0700)")
+        return SshExecutor(SshMaster(way, directory), self._environment())
 
     def _environment(self) -> dict[str, str]:
         return {str(name): str(value) for name, value in self.get_option("machine_environment").items()}

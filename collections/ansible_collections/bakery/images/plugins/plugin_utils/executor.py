@@ -12,7 +12,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, runtime_checkable
 
 from ansible_collections.bakery.images.plugins.module_utils.namespaces import (
     CLEAN_ENVIRONMENT,
@@ -31,7 +31,7 @@ class Outcome:
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs commands as root inside one machine."""
+    """Runs commands inside one machine, as the user that its tasks start as."""
 
     def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
         """Run ``command`` to its end, with ``stdin`` as its input (nothing if None)."""
@@ -46,7 +46,7 @@ class Executor(Protocol):
         """Let go of the machine; what runs in it is not touched."""
 
 
-class _CommandsOnly:
+class CommandsOnly:
     """Files moved by commands: a process in the machine opens them, whatever is a link there."""
 
     def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
@@ -63,7 +63,7 @@ class _CommandsOnly:
         return outcome
 
 
-class NamespaceExecutor(_CommandsOnly):
+class NamespaceExecutor(CommandsOnly):
     """Enters the namespaces of the machine's first process; needs root here, and nothing of the engine."""
 
     def __init__(self, pid: int, start: int, environment: Mapping[str, str]) -> None:
@@ -72,24 +72,15 @@ class NamespaceExecutor(_CommandsOnly):
 
     def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
         """See Executor."""
-        return _finish(
-            subprocess.Popen(
-                command,
-                stdin=_source(stdin),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=self.environment,
-                preexec_fn=self.namespaces.enter,  # noqa: PLW1509  # it takes no lock and imports nothing
-            ),
-            stdin,
-        )
+        # What runs before the exec takes no lock and imports nothing.
+        return run_process(command, stdin, env=self.environment, preexec_fn=self.namespaces.enter)
 
     def close(self) -> None:
         """See Executor."""
         self.namespaces.close()
 
 
-class EngineExecutor(_CommandsOnly):
+class EngineExecutor(CommandsOnly):
     """Asks the container engine (``podman exec``): slower, and all an unprivileged user has."""
 
     def __init__(self, engine: str, container: str, environment: Mapping[str, str]) -> None:
@@ -100,13 +91,7 @@ class EngineExecutor(_CommandsOnly):
 
     def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
         """See Executor."""
-        process = subprocess.Popen(
-            [*self._prefix, *command],
-            stdin=_source(stdin),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        return _finish(process, stdin)
+        return run_process([*self._prefix, *command], stdin)
 
     def close(self) -> None:
         """See Executor."""
@@ -119,14 +104,12 @@ def proxy_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in wanted}
 
 
-def _source(stdin: bytes | IO[bytes] | None) -> int | IO[bytes]:
-    if stdin is None:
-        return subprocess.DEVNULL
-    return subprocess.PIPE if isinstance(stdin, bytes) else stdin
-
-
-def _finish(process: subprocess.Popen[bytes], stdin: bytes | IO[bytes] | None) -> Outcome:
-    with process:
+def run_process(words: Sequence[str], stdin: bytes | IO[bytes] | None, **options: Any) -> Outcome:
+    """Run a process of this host to its end; ``options`` are those of subprocess."""
+    source = subprocess.PIPE if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL
+    with subprocess.Popen(
+        words, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    ) as process:
         try:
             stdout, stderr = process.communicate(stdin if isinstance(stdin, bytes) else None)
         except BaseException:  # the task's time is up: leaving the block would wait for the command

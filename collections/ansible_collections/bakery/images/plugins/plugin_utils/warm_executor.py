@@ -40,15 +40,26 @@ class Starter(Protocol):
     """How an executor gets into one kind of machine.
 
     ``directory`` is on this host, reachable only by this user, and goes with the machine. ``environment`` is
-    that of every command in the machine; ``umask`` is None where the machine sets it.
+    what is set for every command in the machine: all it sees, or additions to what the machine itself gives
+    to whoever logs in (``inherits_environment``). ``forwards`` tells that the socket is the end of a tunnel:
+    that nobody listens there says nothing of the executor.
     """
 
     directory: str
     environment: Mapping[str, str]
     inherits_environment: bool
+    forwards: bool
 
     def start(self, interpreter: str) -> None:
         """Have an executor listen at ``SOCKET`` in ``directory``. NoExecutor if that cannot be."""
+
+    def reconnect(self) -> bool:
+        """Renew the way to an executor; False if it is known to have ended in order, so that another may be
+        started.
+        """
+
+    def forget(self) -> None:
+        """Remove what an executor that was killed left behind."""
 
 
 class Refused(Exception):
@@ -114,6 +125,16 @@ class WarmExecutor:
         """See Executor."""
         self._ordinary.close()
 
+    def retire(self) -> None:
+        """Have the executor end, with all that is in the machine because of it."""
+        with self._locked():
+            with suppress(FileNotFoundError, NoExecutor, ExecutorDied), self._dial_anew() as connection:
+                Exchange(connection, None).run({"kind": wire.QUIT}, b"")
+            self._forget_socket()
+            self._starter.forget()
+            with suppress(FileNotFoundError):
+                os.unlink(self._path(_FAILED))
+
     def _ask(
         self,
         head: Mapping[str, Any],
@@ -146,6 +167,7 @@ class WarmExecutor:
                 except ExecutorDied as trouble:
                     if trouble.started:
                         raise
+                    self._look_again()
                 else:
                     self._note(f"EXECUTOR {head['kind']}")
                     return outcome
@@ -164,14 +186,30 @@ class WarmExecutor:
             self._starter.start(start)
             return self._dial()
 
+    def _dial_anew(self) -> socket.socket:
+        """As ``_dial``, over a way that is renewed if need be."""
+        with suppress(FileNotFoundError):
+            return self._dial()
+        if not self._starter.reconnect():
+            raise FileNotFoundError
+        return self._dial()
+
+    def _look_again(self) -> None:
+        """After an executor hung up: whether there is one."""
+        with self._locked():
+            if not self._starter.reconnect():
+                self._forget_socket()
+
     def _dial(self) -> socket.socket:
-        """FileNotFoundError if no executor was started here, NoExecutor if it died."""
+        """FileNotFoundError if there is no way to an executor here, NoExecutor if it died."""
         connection = socket.socket(socket.AF_UNIX)
         try:
             with directory_of(self._starter.directory) as short:
                 connection.connect(f"{short}/{SOCKET}")
         except ConnectionRefusedError as error:
             connection.close()
+            if self._starter.forwards:
+                raise FileNotFoundError(SOCKET) from error
             raise NoExecutor(self._last_words()) from error
         except BaseException:
             connection.close()

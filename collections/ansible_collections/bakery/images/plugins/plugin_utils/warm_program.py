@@ -312,7 +312,9 @@ class Server:
         self.listener = listener
         self.bundle = bundle
         self.interpreter = boot["interpreter"]
-        self.environment = dict(os.environ)
+        self.environment = _given_environment()
+        # What a Python that starts sets itself, for a locale of its own (PEP 538).
+        self.coerced = {name: os.environ[name] for name in os.environ if name not in self.environment}
         self.path = list(sys.path)
         self.cwd = os.getcwd()
         # Payloads whose content was compared, by the digest of their zip: code of their own modules.
@@ -323,10 +325,12 @@ class Server:
 
     def serve(self) -> None:
         """Serve until the machine ends, somebody says so, or nobody came for ``idle_s`` seconds."""
-        self.additions = shell_additions(self.environment)
+        self.additions = {**shell_additions(self.environment), **self.coerced}
         self.bundle.preload()
         self.surroundings = Surroundings()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the handlers
+        if self._directory:
+            signal.signal(signal.SIGTERM, lambda *_: self.report(b""))
         self._freeze()
         poll = select.poll()
         poll.register(self.listener, select.POLLIN)
@@ -343,10 +347,14 @@ class Server:
                     going = self._learn()
         finally:
             self.listener.close()
-            if self._directory:
-                with contextlib.suppress(OSError):
-                    os.unlink(os.path.join(self._directory, "socket"))
-                    os.rmdir(self._directory)
+            self.vanish()
+
+    def vanish(self) -> None:
+        """Remove what was made in the machine."""
+        if self._directory:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self._directory, "socket"))
+                os.rmdir(self._directory)
 
     def report(self, message: bytes) -> None:
         """From a handler: digest and own modules of a payload that was compared, or b"" for the end."""
@@ -360,7 +368,8 @@ class Server:
                 try:
                     self.listener.close()
                     self._reader.close()
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    for number in (signal.SIGCHLD, signal.SIGTERM):
+                        signal.signal(number, signal.SIG_DFL)
                     Handler(self, connection).handle()
                     code = 0
                 except (BrokenPipeError, ConnectionResetError):
@@ -388,6 +397,13 @@ class Server:
         # Objects that the collector does not touch stay shared between this process and its children.
         gc.collect()
         gc.freeze()
+
+
+def _given_environment() -> dict[str, str]:
+    """What this process was started with, in the encoding of ``os.environ``."""
+    with open("/proc/self/environ", "rb") as source:
+        settings = (setting.partition(b"=") for setting in source.read().split(b"\0") if setting)
+        return {os.fsdecode(name): os.fsdecode(value) for name, _equals, value in settings}
 
 
 def send(connection: socket.socket, kind: bytes, content: bytes = b"") -> None:
@@ -431,7 +447,7 @@ class Handler:
             request = json.loads(content)
             kind = request["kind"]
             if kind == QUIT:
-                self._server.report(b"")
+                self._quit()
             elif kind == PUT:
                 self._put(request)
             elif kind == FETCH:
@@ -440,6 +456,13 @@ class Handler:
                 self._shell(request)
             else:
                 self._python(request)
+
+    def _quit(self) -> None:
+        """Hangs up when the server is gone."""
+        server = os.getppid()
+        self._server.report(b"")
+        while os.getppid() == server:
+            time.sleep(0.002)
 
     def _python(self, request: dict[str, t.Any]) -> None:
         source = self._input()

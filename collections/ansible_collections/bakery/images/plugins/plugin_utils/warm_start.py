@@ -29,6 +29,7 @@ class NamespaceStarter:
     """
 
     inherits_environment = False
+    forwards = False
 
     def __init__(self, namespaces: Namespaces, environment: Mapping[str, str], directory: str) -> None:
         self._namespaces = namespaces
@@ -49,6 +50,13 @@ class NamespaceStarter:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
                 raise
+
+    def reconnect(self) -> bool:
+        """See Starter: there is nothing between the socket and the executor."""
+        return True
+
+    def forget(self) -> None:
+        """See Starter: nothing in the machine has a name."""
 
     def _spawn(self, interpreter: str, listener: int, log: int) -> None:
         # Not for every task that connects.
