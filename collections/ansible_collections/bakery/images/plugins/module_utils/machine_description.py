@@ -28,21 +28,32 @@ def task_environment(journal: Journal) -> dict[str, str]:
     return environment
 
 
+def entry_program(directory: str) -> str:
+    """The program in a machine's directory that enters the machine."""
+    return os.path.join(directory, "enter.py")
+
+
+def exec_words(journal: Journal, directory: str) -> list[str]:
+    """Words that have the words after them run in the machine."""
+    start = [sys.executable, "-I", "-S", entry_program(directory)]
+    settings = sorted(task_environment(journal).items())
+    environment = [word for name, value in settings for word in ("--env", f"{name}={value}")]
+    return [*start, "--pid", str(journal.pid), "--start", str(journal.start), *environment, "--"]
+
+
 def describe(
     journal: Journal, directory: str, *, address: str | None, failed: Sequence[str]
 ) -> dict[str, Any]:
     """The machine in ``directory``; ``failed`` are systemd units that failed while it booted."""
-    tree, entry = os.path.join(directory, "merged"), os.path.join(directory, "enter.py")
+    tree = os.path.join(directory, "merged")
     shell = "/bin/bash" if resolve(tree, "/bin/bash") else "/bin/sh"
     environment = task_environment(journal)
-    prefix = [sys.executable, "-I", "-S", entry, "--pid", str(journal.pid), "--start", str(journal.start)]
-    prefix += [word for name, value in sorted(environment.items()) for word in ("--env", f"{name}={value}")]
     engine, container = journal.details["engine"], journal.container or ""
     return {
         "id": journal.id,
         "kind": "container",
         "hostvars": _hostvars(journal, directory, environment),
-        "exec": [*prefix, "--"],
+        "exec": exec_words(journal, directory),
         "shell": [engine, "exec", "--interactive", "--tty", "--user", "0", container, shell],
         "root": tree,
         "address": address,

@@ -68,9 +68,7 @@ def way_in(words: list[str]) -> tuple[list[str], dict[str, Any]]:
         return words, {}
     entry = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(entry)
-    pid, ticks, environment, _command = entry.parse_words([*words[4:], "true"])
-    environment["TERM"] = os.environ.get("TERM", "dumb")
-    return [], {"env": environment, "preexec_fn": entry.Namespaces(pid, ticks).enter}
+    return [], entry.way_in(words[4:])
 
 
 class Reporter:

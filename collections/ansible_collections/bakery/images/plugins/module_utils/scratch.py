@@ -25,6 +25,7 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_journal impo
     Machines,
     new_journal,
 )
+from ansible_collections.bakery.images.plugins.module_utils.machine_reach import write_reach
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 
 _BLOCK = 1 << 20
@@ -63,6 +64,7 @@ class Scratch:
             )
         )
         self._copy(source, self.tree(journal.id))
+        write_reach(self.machines.path(journal.id), _exec_words(self.tree(journal.id)))
         return journal
 
     def tree(self, machine_id: str) -> str:
@@ -159,12 +161,16 @@ def describe_scratch(scratch: Scratch, journal: Journal) -> dict[str, Any]:
             "ansible_python_interpreter": sys.executable,
             "bakery_machine_root": root,
         },
-        "exec": ["/usr/bin/env", f"--chdir={root}", f"BAKERY_MACHINE_ROOT={root}"],
-        "shell": ["/usr/bin/env", f"--chdir={root}", f"BAKERY_MACHINE_ROOT={root}", "/bin/sh"],
+        "exec": _exec_words(root),
+        "shell": [*_exec_words(root), "/bin/sh"],
         "root": root,
         "address": None,
         "failed_units": [],
     }
+
+
+def _exec_words(root: str) -> list[str]:
+    return ["/usr/bin/env", f"--chdir={root}", f"BAKERY_MACHINE_ROOT={root}"]
 
 
 def measure(tree: str) -> tuple[str, int, int]:

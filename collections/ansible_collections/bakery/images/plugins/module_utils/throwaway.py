@@ -24,13 +24,18 @@ from ansible_collections.bakery.images.plugins.module_utils.container_setup impo
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.machine_command import MachineCommand
-from ansible_collections.bakery.images.plugins.module_utils.machine_description import task_environment
+from ansible_collections.bakery.images.plugins.module_utils.machine_description import (
+    entry_program,
+    exec_words,
+    task_environment,
+)
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
     Journal,
     Machines,
     new_journal,
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_processes import end_processes
+from ansible_collections.bakery.images.plugins.module_utils.machine_reach import write_reach
 from ansible_collections.bakery.images.plugins.module_utils.machine_tree import make_stubs
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import (
     copy_root_attributes,
@@ -203,7 +208,9 @@ class Throwaways:
         start = process_start(pid)
         if start is None:
             raise MachineFailure(self._exited(name))
-        return self.machines.update(journal, pid=pid, start=start)
+        journal = self.machines.update(journal, pid=pid, start=start)
+        write_reach(directory, exec_words(journal, directory), entry_program(directory))
+        return journal
 
     def _await(self, journal: Journal, wanted: Wanted) -> Launched:
         """Wait until the machine can be used, and bring its package lists up to date."""
