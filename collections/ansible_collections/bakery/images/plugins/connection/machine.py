@@ -166,9 +166,6 @@ from ansible_collections.bakery.images.plugins.plugin_utils.executor import (
     proxy_environment,
 )
 from ansible_collections.bakery.images.plugins.plugin_utils.payload_cache import PayloadCache
-from ansible_collections.bakery.images.plugins.plugin_utils.ssh_executor import SshExecutor
-from ansible_collections.bakery.images.plugins.plugin_utils.ssh_master import SshMaster, SshWay
-from ansible_collections.bakery.images.plugins.plugin_utils.ssh_start import SshStarter
 from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import (
     ExecutorDied,
     Starter,
@@ -255,7 +252,7 @@ class Connection(ConnectionBase):
     def _log_out(self) -> None:
         ordinary = self._ssh_executor()
         try:
-            WarmExecutor(ordinary, SshStarter(ordinary), warn=display.warning, note=display.vvv).retire()
+            WarmExecutor(ordinary, _ssh_starter(ordinary), warn=display.warning, note=display.vvv).retire()
         except OSError as error:
             display.vvv(f"the executor cannot be told to end: {error}", host=self._name())
         ordinary.master.close()
@@ -287,12 +284,12 @@ class Connection(ConnectionBase):
         starter: Starter
         if not directory or not self.get_option("executor"):
             return ordinary
+        if isinstance(ordinary, EngineExecutor):
+            return ordinary
         if isinstance(ordinary, NamespaceExecutor):
             starter = NamespaceStarter(ordinary.namespaces, ordinary.environment, directory)
-        elif isinstance(ordinary, SshExecutor):
-            starter = SshStarter(ordinary)
         else:
-            return ordinary
+            starter = _ssh_starter(ordinary)
         name = self._name()
         return WarmExecutor(
             ordinary,
@@ -334,7 +331,11 @@ class Connection(ConnectionBase):
             )
         return EngineExecutor(engine, container, environment)
 
-    def _ssh_executor(self) -> SshExecutor:
+    def _ssh_executor(self) -> Any:
+        # Not for every task that does without: this file is loaded anew for each of them.
+        from ansible_collections.bakery.images.plugins.plugin_utils.ssh_executor import SshExecutor
+        from ansible_collections.bakery.images.plugins.plugin_utils.ssh_master import SshMaster, SshWay
+
         needed = {option: self.get_option(option) for option in _NEEDED_FOR_SSH}
         missing = [_NEEDED_FOR_SSH[option] for option, value in needed.items() if not value]
         if missing:
@@ -366,3 +367,9 @@ class Connection(ConnectionBase):
         with contextlib.suppress(KeyError):
             return str(self.get_option("remote_addr"))
         return str(self._play_context.remote_addr)
+
+
+def _ssh_starter(executor: Any) -> Starter:
+    from ansible_collections.bakery.images.plugins.plugin_utils.ssh_start import SshStarter
+
+    return SshStarter(executor)
