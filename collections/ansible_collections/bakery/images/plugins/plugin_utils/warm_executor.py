@@ -148,7 +148,7 @@ class WarmExecutor:
         """
         given = None if self._starter.inherits_environment else dict(self._starter.environment)
         head = {**head, "env": given, "umask": None if given is None else _UMASK}
-        for _ in range(_PATIENCE):
+        for _attempt in range(_PATIENCE):
             try:
                 connection = self._connect(start)
             except NoExecutor as trouble:

@@ -37,7 +37,7 @@ import pkgutil
 import platform
 import re
 import select
-import shutil  # noqa: F401  # a payload's own imports are part of what is kept warm
+import shutil  # noqa: F401  # pylint: disable=unused-import  # payloads import it: it is kept warm
 import signal
 import socket
 import struct
@@ -241,9 +241,9 @@ class CompiledZip(zipimport.zipimporter):
 
     codes: t.ClassVar[dict[str, types.CodeType]] = {}
 
-    def get_code(self, name: str) -> types.CodeType:
-        code = self.codes.get(name)
-        return super().get_code(name) if code is None else code
+    def get_code(self, fullname: str) -> types.CodeType:
+        code = self.codes.get(fullname)
+        return super().get_code(fullname) if code is None else code
 
 
 def compile_modules(files: dict[str, t.Any]) -> dict[str, types.CodeType]:
