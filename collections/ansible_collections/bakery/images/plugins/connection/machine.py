@@ -151,10 +151,17 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNo
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
+from ansible_collections.bakery.images.plugins.plugin_utils.compiled import load_compiled
 
-# isort: split
-# First, so that the others come from Python's cache of compiled code.
-import ansible_collections.bakery.images.plugins.plugin_utils.compiled  # noqa: F401
+load_compiled(
+    "module_utils.namespaces",
+    "plugin_utils.executor",
+    "plugin_utils.payload_cache",
+    "plugin_utils.warm_program",
+    "plugin_utils.warm_requests",
+    "plugin_utils.warm_executor",
+    "plugin_utils.warm_start",
+)
 
 # isort: split
 from ansible_collections.bakery.images.plugins.module_utils.namespaces import NamespaceError
