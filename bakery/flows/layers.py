@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,9 +91,13 @@ def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> Lay
     frozen = _Frozen(kitchen, job, key=key, watch=watch)
     kept: str | None = None
     try:
-        with minded_machine(kitchen, job.target, purpose="bake", role_set=job.role_set) as machine:
+        # The machine of the role is the first to go: what the role wrote may have left no room on the disk.
+        with (
+            _machine_of_image(kitchen, job) as verifier,
+            minded_machine(kitchen, job.target, purpose="bake", role_set=job.role_set) as machine,
+        ):
             try:
-                result = _run(kitchen, job, machine, watch=frozen.see)
+                result = _run(kitchen, job, (machine, verifier), watch=frozen.see)
                 if result.failure and "layer" not in result.up:
                     raise error_of(result.failure)
             except ProvisionError as failure:
@@ -101,27 +106,35 @@ def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> Lay
                 raise
             machine.gone()
     except ProvisionError as failure:
-        # Not before the machine is gone: what the role wrote may have left no room on the disk.
+        # Not before the machine is gone, for the same reason.
         _remember_failure(kitchen, job, failure, kept=kept)
         raise
     return frozen.outcome(result)
 
 
-def _run(kitchen: Kitchen, job: LayerJob, machine: Minder, *, watch: TaskWatch) -> RunResult:
-    """Bake the layer, and the image on top if the job says so: that gets a machine of its own."""
-    told, provision = layer_variables(job), provision_of(job)
+def _machine_of_image(kitchen: Kitchen, job: LayerJob) -> AbstractContextManager[Minder | None]:
     if job.image is None:
+        return nullcontext()
+    return minded_machine(kitchen, job.target, purpose="verify", role_set=job.role_set)
+
+
+def _run(
+    kitchen: Kitchen, job: LayerJob, machines: tuple[Minder, Minder | None], *, watch: TaskWatch
+) -> RunResult:
+    """Bake the layer, and the image on top if the job says so: that has a machine of its own."""
+    told, provision = layer_variables(job), provision_of(job)
+    machine, verifier = machines
+    if job.image is None or verifier is None:
         told["bakery_machine_id"] = machine.id
         return kitchen.attempt("layer.yml", job.target, told, provision=provision, watch=watch)
-    with minded_machine(kitchen, job.target, purpose="verify", role_set=job.role_set) as verifier:
-        told |= {
-            **job.image.variables,
-            "bakery_layer_machine_id": machine.id,
-            "bakery_image_machine_id": verifier.id,
-        }
-        result = kitchen.attempt("last_layer.yml", job.target, told, provision=provision, watch=watch)
-        if not result.failure or "layer" not in result.up:  # discarded, or never launched
-            verifier.gone()
+    told |= {
+        **job.image.variables,
+        "bakery_layer_machine_id": machine.id,
+        "bakery_image_machine_id": verifier.id,
+    }
+    result = kitchen.attempt("last_layer.yml", job.target, told, provision=provision, watch=watch)
+    if not result.failure or "layer" not in result.up:  # discarded, or never launched
+        verifier.gone()
     return result
 
 

@@ -46,12 +46,12 @@ def test_every_machine_is_journalled_before_its_run_and_closed_after(web: Workpl
         "open bake",
         "run layer common",
         "close bake",
-        "open bake",
         "open verify",
+        "open bake",
         "run layer nginx",
         "run image web",
-        "close verify",
         "close bake",
+        "close verify",
     ]
     assert web.catalog.open_machines() == ()
     assert web.ansible.machines == set()

@@ -78,7 +78,7 @@ def test_discard_runs_when_the_capture_fails(web: Workplace) -> None:
     web.ansible.failures["image web"] = task_failure("target_null", "disk full", play="Capture it")
     error = error_of(web.bake_one())
     assert error.exit_code is ExitCode.MACHINE_FAILED
-    assert web.diary.lines[-4:] == ["run image web", "run discard", "close verify", "close bake"]
+    assert web.diary.lines[-4:] == ["run image web", "close bake", "run discard", "close verify"]
     assert web.ansible.machines == set()
     assert web.catalog.images() == ()
 
@@ -159,7 +159,7 @@ def test_discard_runs_although_cancelled(web: Workplace) -> None:
 def test_an_interrupted_capture_is_discarded(web: Workplace) -> None:
     web.ansible.before = lambda label: web.cancel.request() if label == "image web" else None
     assert error_of(web.bake_one()).exit_code is ExitCode.INTERRUPTED
-    assert web.diary.lines[-4:] == ["run image web", "run discard", "close verify", "close bake"]
+    assert web.diary.lines[-4:] == ["run image web", "close bake", "run discard", "close verify"]
     assert web.ansible.machines == set()
 
 
