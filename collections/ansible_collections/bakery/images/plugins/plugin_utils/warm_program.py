@@ -622,7 +622,7 @@ class Handler:
             if int(name) > 2:
                 with contextlib.suppress(OSError):
                     os.close(int(name))
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         self._settle(request)
         environment = dict(server.environment if request["env"] is None else request["env"])
