@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,3 +126,20 @@ def test_other_run_keeps_its_own_packages_whatever_happens_to_ours(
     fresh.rename(second.packed / PING)
     second.cache.keep()
     assert files(kept) == [PING]
+
+
+def test_package_that_cannot_be_copied_leaves_nothing(
+    new_run: Callable[[], Run], kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: some of it is there when the rest does not fit."""
+    run = new_run()
+    run.pack(PING)
+
+    def fill_up(_source: str, target: str) -> None:
+        Path(target).write_bytes(b"pack")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", fill_up)
+    run.cache.keep()
+    assert files(kept) == []
+    assert (run.packed / PING).read_bytes() == b"packed"

@@ -80,8 +80,13 @@ def _is_package(name: str) -> bool:
 def _move_and_link(source: str, target: str) -> None:
     """Copy to another file system perhaps; both names hold the whole content at any time."""
     partial = f"{target}.{os.getpid()}.{secrets.token_hex(4)}.partial"
-    shutil.copyfile(source, partial)
-    os.rename(partial, target)
+    try:
+        shutil.copyfile(source, partial)
+        os.rename(partial, target)
+    except OSError:  # no room, most likely: it is not worth any
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise
     link = f"{source}.{os.getpid()}.partial"
     os.symlink(target, link)
     os.rename(link, source)
