@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
         children.run(["sh", "-c", "echo Error: no such image; exit 3"], log=tmp_path / "log")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT as in a terminal: a process that was started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_what_the_command_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = (
