@@ -27,6 +27,8 @@ VOLATILE_FACTS = re.compile(
     r"interfaces|lo|loadavg|memfree_mb|memory_mb|mounts|processor.*|swapfree_mb|uptime_seconds|proc_cmdline|"
     r"cmdline|product_uuid|machine_id|locally_reachable_ips|ssh_host_key.*|env)"
 )
+# Microseconds since the host booted, of as many digits as that is ago.
+CLOCK = "TimestampMonotonic"
 # Units in no order (systemctl(1)).
 UNORDERED = frozenset({"After", "Before", "Requires", "Wants"})
 # What a package manager says of where it got a package from: the second machine finds it in the cache.
@@ -96,7 +98,7 @@ def steady(value: Any) -> Any:
         return {
             name: sorted(member.split()) if name in UNORDERED else steady(member)
             for name, member in value.items()
-            if name not in VOLATILE and not VOLATILE_FACTS.fullmatch(name)
+            if name not in VOLATILE and not VOLATILE_FACTS.fullmatch(name) and not name.endswith(CLOCK)
         }
     if isinstance(value, list):
         return [steady(member) for member in value]
