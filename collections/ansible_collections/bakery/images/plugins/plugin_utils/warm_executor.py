@@ -106,7 +106,7 @@ class WarmExecutor:
             head = {"kind": wire.PYTHON, "interpreter": request.interpreter, "set": dict(request.settings)}
             answer = self._ask(head, stdin, start=request.interpreter)
         elif isinstance(request, ShellRequest):
-            answer = self._ask({"kind": wire.SHELL, "command": request.command, "stdin": False}, b"")
+            answer = self._ask({"kind": wire.SHELL, "command": request.command}, b"")
         else:
             self._note("ordinary path: the command is not one for the executor")
         return answer or self._ordinary.run(command, stdin=stdin)
@@ -114,6 +114,8 @@ class WarmExecutor:
     def put(self, source: IO[bytes], path: str) -> Outcome:
         """See Executor."""
         answer = self._ask({"kind": wire.PUT, "path": path}, source)
+        if answer is None:
+            source.seek(0)  # an executor that died may have been sent some of it
         return answer or self._ordinary.put(source, path)
 
     def fetch(self, path: str, sink: IO[bytes]) -> Outcome:
@@ -345,6 +347,7 @@ def _frames(head: Mapping[str, Any], stdin: bytes | IO[bytes]) -> Iterator[bytes
         if stdin:
             yield frame(wire.DATA, stdin)
     else:
+        stdin.seek(0)
         while chunk := stdin.read(wire.CHUNK):
             yield frame(wire.DATA, chunk)
     yield frame(wire.END, b"")
