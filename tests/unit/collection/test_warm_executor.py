@@ -67,7 +67,9 @@ def hangs_up(tmp_path: Path) -> Iterator[Started]:
     def serve() -> None:
         connection, _address = listener.accept()
         with connection:
-            connection.recv(100_000)
+            left = len(CONTENT) // 2
+            while left > 0:
+                left -= len(connection.recv(left))
 
     server = threading.Thread(target=serve)
     server.start()
