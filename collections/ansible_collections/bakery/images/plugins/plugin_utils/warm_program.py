@@ -315,7 +315,6 @@ class Server:
         self.environment = _given_environment()
         # What a Python that starts sets itself, for a locale of its own (PEP 538).
         self.coerced = {name: os.environ[name] for name in os.environ if name not in self.environment}
-        self.path = list(sys.path)
         self.cwd = os.getcwd()
         # Payloads whose content was compared, by the digest of their zip: code of their own modules.
         self.approved: dict[bytes, dict[str, types.CodeType]] = {}
