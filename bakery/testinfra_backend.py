@@ -1,8 +1,8 @@
 """The testinfra backend ``bakery://MACHINE``: a running machine by its id, instance or role set.
 
 How a machine is reached stands in ``reach.json`` in its directory, written by its target: ``exec``, words
-that have the words after them run in the machine, and ``program``, where that can be done without a process
-in between: a Python file among the words, whose ``way_in`` makes options of subprocess of the words after it.
+that have the words after them run in the machine, and ``program``, where many commands can be had for less: a
+Python file whose ``CommandServer``, made of the words, runs one after another.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import importlib.util
 import json
 import os
 import subprocess
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -29,12 +31,8 @@ class NoMachine(pytest.Collector.CollectError):
     """There is no such machine, or it cannot be reached; the message is a sentence."""
 
 
-@dataclass(frozen=True)
-class Way:
-    """How commands get into a machine: words before them, and options of subprocess."""
-
-    words: tuple[str, ...]
-    options: dict[str, Any] = field(default_factory=dict)
+# Runs a command without input; returns its status as subprocess has it, its output and its errors.
+RunCommand = Callable[[list[bytes]], tuple[int, bytes, bytes]]
 
 
 def find_machine(name: str) -> Path:
@@ -73,23 +71,33 @@ def _of_molecule(name: str) -> str:
     return name
 
 
-def read_way(path: Path) -> Way:
-    """How to reach a machine, from the file that ``find_machine`` found."""
+def open_way(path: Path) -> RunCommand:
+    """What runs commands in a machine, from the file that ``find_machine`` found."""
     try:
         reach = json.loads(path.read_bytes())
-        words, program = tuple(reach["exec"]), reach.get("program")
+        program = reach.get("program")
         if program is None:
-            return Way(words)
-        spec = importlib.util.spec_from_file_location("bakery_way_in", program)
-        if spec is None or spec.loader is None:
-            return Way(words)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return Way((), module.way_in(list(words[words.index(program) + 1 :])))
+            return partial(_run_each, [os.fsencode(word) for word in reach["exec"]])
+        run: RunCommand = _load(program).CommandServer(reach["exec"]).run
     except FileNotFoundError as error:
         raise NoMachine(f"the machine {path.parent.name} was discarded") from error
     except Exception as error:  # the program is its target's: its errors have no type that is known here
         raise NoMachine(f"the machine {path.parent.name} cannot be reached: {error}") from error
+    return run
+
+
+def _load(program: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bakery_command_server", program)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{program} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _run_each(words: list[bytes], command: list[bytes]) -> tuple[int, bytes, bytes]:
+    done = subprocess.run([*words, *command], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 class MachineBackend(BaseBackend):  # type: ignore[misc]
@@ -98,18 +106,11 @@ class MachineBackend(BaseBackend):  # type: ignore[misc]
     NAME = "bakery"
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
-        self._way = read_way(find_machine(name))
+        self._run = open_way(find_machine(name))
         super().__init__(name, *args, **kwargs)
 
     def run(self, command: str, *args: str, **_options: Any) -> Any:
         """See BaseBackend; the shell is the machine's own."""
         text = self.encode(self.get_command(command, *args))
-        done = subprocess.run(
-            [*self._way.words, "/bin/sh", "-c", text],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            **self._way.options,
-        )
-        status = 128 - done.returncode if done.returncode < 0 else done.returncode
-        return self.result(status, text, done.stdout, done.stderr)
+        status, output, errors = self._run([b"/bin/sh", b"-c", text])
+        return self.result(128 - status if status < 0 else status, text, output, errors)

@@ -7,7 +7,7 @@ import pytest
 
 from bakery.adapters.catalog import SqliteCatalog
 from bakery.model.records import MachineEntry, Owner
-from bakery.testinfra_backend import MachineBackend, NoMachine, find_machine, read_way
+from bakery.testinfra_backend import MachineBackend, NoMachine, find_machine, open_way
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def make(home: Path, machine: str, *, role_set: str = "", program: Path | None = None) -> None:
     directory = home / "some_kind" / "machines" / machine
     directory.mkdir(parents=True)
-    words = ["/usr/bin/env", f"WHO={machine}", *([str(program), "blue"] if program else [])]
+    words = ["/usr/bin/env", f"WHO={machine}"]
     (directory / "reach.json").write_text(json.dumps({"exec": words, "program": program and str(program)}))
     if role_set:
         owner = Owner(bake="bake", pid=1, start=1, boot="boot")
@@ -32,12 +32,16 @@ def test_words_go_before_each_command(home: Path) -> None:
     assert (done.stdout, done.rc) == ("a b one\n", 5)
 
 
-def test_program_among_the_words_needs_no_process(home: Path) -> None:
+def test_program_beside_the_words_runs_every_command(home: Path) -> None:
     program = home / "program.py"
-    program.write_text("def way_in(words):\n    return {'env': {'COLOUR': words[0]}}\n")
+    program.write_text(
+        "class CommandServer:\n"
+        "    def __init__(self, words):\n        self.words = words\n"
+        "    def run(self, command):\n        return -9, self.words[1].encode() + b' ' + command[2], b'!'\n"
+    )
     make(home, "one", program=program)
-    done = MachineBackend("one").run("echo $COLOUR $WHO")
-    assert done.stdout == "blue\n"
+    done = MachineBackend("one").run("true")
+    assert (done.rc, done.stdout, done.stderr) == (137, "WHO=one true", "!")
 
 
 def test_role_set_means_its_only_machine(home: Path) -> None:
@@ -70,7 +74,7 @@ def test_unknown_machine_tells_which_there_are(home: Path) -> None:
 
 def test_program_that_fails_is_a_sentence(home: Path) -> None:
     program = home / "program.py"
-    program.write_text("def way_in(words):\n    raise RuntimeError('the first process is gone')\n")
+    program.write_text("def CommandServer(words):\n    raise RuntimeError('the first process is gone')\n")
     make(home, "one", program=program)
     with pytest.raises(NoMachine, match="the machine one cannot be reached: the first process is gone"):
-        read_way(find_machine("one"))
+        open_way(find_machine("one"))

@@ -33,6 +33,11 @@ def entry_program(directory: str) -> str:
     return os.path.join(directory, "enter.py")
 
 
+def server_program(directory: str) -> str:
+    """The program in a machine's directory that runs many commands in the machine."""
+    return os.path.join(directory, "serve.py")
+
+
 def exec_words(journal: Journal, directory: str) -> list[str]:
     """Words that have the words after them run in the machine."""
     start = [sys.executable, "-I", "-S", entry_program(directory)]

@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How to reach a machine, for whoever finds its directory: ``machines/<id>/reach.json``.
 
-``exec`` are words that have the words after them run in the machine. ``program`` is null, or the name of a
-Python file among them that needs no process in between: its ``way_in(words)`` makes options of subprocess of
-the words after it.
+``exec`` are words that have the words after them run in the machine. ``program`` is null, or a Python file
+for whoever runs many commands: its ``CommandServer``, made of those words, runs each without entering anew.
 """
 
 from __future__ import annotations

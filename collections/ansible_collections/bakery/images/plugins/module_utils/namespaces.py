@@ -18,7 +18,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 CLEAN_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -137,6 +137,17 @@ class Namespaces:
         if os.fork():
             os._exit(0)
         os.setsid()
+        os.umask(_UMASK)
+        self._confine()
+
+    def enter_for_children(self) -> None:
+        """Have every child of this process be one in the container, and its files the container's.
+
+        For a process that does nothing else from now on: it sees the container's files, but is itself in
+        nobody's process id namespace but its old one. Dies with whoever started it.
+        """
+        self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        self._join()
         os.umask(_UMASK)
         self._confine()
 
@@ -270,15 +281,6 @@ def parse_words(words: list[str]) -> tuple[int, int, dict[str, str], list[str]]:
     if pid < 1 or start < 0 or len(words) < 2:
         raise NamespaceError("usage: --pid PID --start TICKS [--env NAME=VALUE] -- COMMAND [ARGUMENT ...]")
     return pid, start, environment, words[1:]
-
-
-def way_in(words: list[str]) -> dict[str, Any]:
-    """Options of subprocess that have a command run where ``words`` (without a command) lead; for a Python
-    that runs already.
-    """
-    pid, start, environment, _command = parse_words([*words, "true"])
-    environment["TERM"] = os.environ.get("TERM", "dumb")
-    return {"env": environment, "preexec_fn": Namespaces(pid, start).enter}
 
 
 def main(words: list[str]) -> int:

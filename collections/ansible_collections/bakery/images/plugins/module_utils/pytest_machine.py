@@ -24,8 +24,9 @@ except ImportError:  # only read for its text, outside of pytest
     BACKENDS, BaseBackend = {}, object
 
 _MESSAGE_LINES = 30
-# The program of a container machine: a copy of namespaces.py.
+# The programs of a container machine: copies of namespaces.py and command_server.py.
 _ENTRY = "enter.py"
+_SERVER = "serve.py"
 # testinfra adds the host to the name of each check; there is only one.
 _HOST = "[bakery://machine]"
 _BLAMED = ("setup", "teardown")
@@ -37,38 +38,36 @@ class MachineBackend(BaseBackend):  # type: ignore[misc,valid-type]
     NAME = "bakery"
 
     def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
-        self._prefix, self._options = way_in(json.loads(os.environ["BAKERY_EXEC"]))
+        self._words = json.loads(os.environ["BAKERY_EXEC"])
+        self._server = command_server(self._words)
         super().__init__(name, *args, **kwargs)
 
     def run(self, command: str, *args: str, **_options: Any) -> Any:
         """See BaseBackend; the shell is the machine's own."""
         text = self.encode(self.get_command(command, *args))
-        done = subprocess.run(
-            [*self._prefix, "/bin/sh", "-c", text],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            **self._options,
-        )
-        status = 128 - done.returncode if done.returncode < 0 else done.returncode
-        return self.result(status, text, done.stdout, done.stderr)
+        status, output, errors = self._run([b"/bin/sh", b"-c", text])
+        return self.result(128 - status if status < 0 else status, text, output, errors)
+
+    def _run(self, command: list[bytes]) -> tuple[int, bytes, bytes]:
+        if self._server is not None:
+            answer: tuple[int, bytes, bytes] = self._server.run(command)
+            return answer
+        words = [*map(os.fsencode, self._words), *command]
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return done.returncode, done.stdout, done.stderr
 
 
-def way_in(words: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """What to put before a command, and options of subprocess, to have it run where ``words`` lead.
-
-    Words that start the program which enters namespaces need no Python of their own for every command: this
-    one can do what the program does.
-    """
-    start = [sys.executable, "-I", "-S"]
-    if words[:3] != start or os.path.basename(words[3]) != _ENTRY:
-        return words, {}
-    spec = importlib.util.spec_from_file_location("bakery_enter", words[3])
-    if spec is None or spec.loader is None:
-        return words, {}
-    entry = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(entry)
-    return [], entry.way_in(words[4:])
+def command_server(words: list[str]) -> Any:
+    """What runs many commands where ``words`` lead; None where there is nothing but the words."""
+    if words[:3] != [sys.executable, "-I", "-S"] or os.path.basename(words[3]) != _ENTRY:
+        return None
+    program = os.path.join(os.path.dirname(words[3]), _SERVER)
+    spec = importlib.util.spec_from_file_location("bakery_command_server", program)
+    if spec is None or spec.loader is None or not os.path.exists(program):
+        return None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.CommandServer(words)
 
 
 class Reporter:

@@ -25,8 +25,8 @@ from ansible_collections.bakery.images.plugins.module_utils.failure import Machi
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.machine_command import MachineCommand
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import (
-    entry_program,
     exec_words,
+    server_program,
     task_environment,
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
@@ -209,7 +209,7 @@ class Throwaways:
         if start is None:
             raise MachineFailure(self._exited(name))
         journal = self.machines.update(journal, pid=pid, start=start)
-        write_reach(directory, exec_words(journal, directory), entry_program(directory))
+        write_reach(directory, exec_words(journal, directory), server_program(directory))
         return journal
 
     def _await(self, journal: Journal, wanted: Wanted) -> Launched:
