@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from ansible_collections.bakery.images.plugins.module_utils import throwaway
 from ansible_collections.bakery.images.plugins.module_utils.base_store import BaseRequest, BaseStore
 from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import DebianSpec
@@ -70,6 +71,9 @@ def forgetful(throwaways: Throwaways, tmp_path: Path) -> Iterator[Callable[[], N
         unmount(state)
 
 
+ABOUT = {"role": "r", "version": "1", "created_by": "test"}
+
+
 def sweep(throwaways: Throwaways, engine: Podman | None) -> list[str]:
     look = Sweep(throwaways.store.root, engine)
     swept = look.find()
@@ -122,16 +126,28 @@ def test_a_machine_that_the_engine_takes_for_created_is_ended(
     assert mounts_below(throwaways.machines.directory) == []
 
 
-def test_nothing_is_frozen_of_a_machine_that_had_to_be_killed(
+def test_a_machine_that_the_engine_forgot_is_stopped_in_order_and_frozen(
     throwaways: Throwaways, wanted: Wanted, forgetful: Callable[[], None]
 ) -> None:
+    journal = throwaways.launch(wanted).journal
+    last_words = "[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStop=/usr/bin/touch /srv/stopped\\n"
+    script = f"printf '{last_words}' >/run/systemd/system/end.service; systemctl start end"
+    throwaways.command(journal).run(["/bin/sh", "-ec", script], timeout_s=60)
+    forgetful()
+    layer = checkpoint(throwaways, journal, epoch=journal.epoch, about=ABOUT, compression="gzip").layer
+    assert Path(throwaways.store.tree(layer["id"]), "srv/stopped").exists()
+    assert throwaways.machines.names() == []
+
+
+def test_nothing_is_frozen_of_a_machine_that_had_to_be_killed(
+    throwaways: Throwaways, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its services had no chance to write what they hold."""
+    monkeypatch.setattr(throwaway, "_STOP_TIMEOUT_S", 0)
     journal = throwaways.launch(wanted).journal
     layers = throwaways.store.ids()
-    forgetful()
-    about = {"role": "r", "version": "1", "created_by": "test"}
     with pytest.raises(MachineFailure, match="had to be killed; nothing is frozen of it"):
-        checkpoint(throwaways, journal, epoch=journal.epoch, about=about, compression="gzip")
+        checkpoint(throwaways, journal, epoch=journal.epoch, about=ABOUT, compression="gzip")
     assert throwaways.store.ids() == layers
     assert throwaways.discard(journal.id)
     assert throwaways.machines.names() == []

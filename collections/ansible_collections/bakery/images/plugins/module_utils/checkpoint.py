@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,30 +42,34 @@ def checkpoint(
             f"machine '{journal.id}' does not run any more; nothing is frozen of a machine that died"
         )
     seconds: dict[str, float] = {}
-    with _timed(seconds, "stop"):
-        has_apt = bool(journal.details.get("apt"))
-        sources = sources_of(throwaways.command(journal)) if has_apt else None
-        if not throwaways.stop(journal):
+    has_apt = bool(journal.details.get("apt"))
+    with ExitStack() as rest:
+        with _timed(seconds, "stop"):
+            sources = sources_of(throwaways.command(journal)) if has_apt else None
+            in_order = rest.enter_context(throwaways.at_rest(journal))
+        if not in_order:
             raise MachineFailure(
-                f"the container engine lost machine '{journal.id}', whose processes had to be killed; "
+                f"what ran in machine '{journal.id}' did not end when it was asked to and had to be killed; "
                 "nothing is frozen of it"
             )
-    with _timed(seconds, "seal"):
-        if has_apt:
-            throwaways.apt_cache(journal).harvest(sources)
-        upper = throwaways.machines.path(journal.id, "upper")
-        lowers = [store.tree(layer_id) for layer_id in journal.parents[::-1]]
-        sealed = seal(upper, lowers=lowers, epoch=epoch, stubs=journal.stubs)
-    with _timed(seconds, "freeze"):
-        record = {**about, "parents": list(journal.parents), "epoch": epoch, "created": time.time()}
-        layer_id = store.commit(upper, record)
-        throwaways.machines.remove(journal.id)
-    with _removed_unless_finished(store, layer_id):
-        with _timed(seconds, "pack"):
-            packed = pack(store, layer_id, epoch=epoch, compression=compression)
-            packages = layer_packages(store, layer_id, list(journal.parents))
-        rounded = {phase: round(spent, 3) for phase, spent in seconds.items()}
-        store.update_record(layer_id, packages=packages, seconds=rounded)
+        with _timed(seconds, "seal"):
+            if has_apt:
+                throwaways.apt_cache(journal).harvest(sources)
+            upper = throwaways.machines.path(journal.id, "upper")
+            lowers = [store.tree(layer_id) for layer_id in journal.parents[::-1]]
+            sealed = seal(upper, lowers=lowers, epoch=epoch, stubs=journal.stubs)
+        with _timed(seconds, "freeze"):
+            record = {**about, "parents": list(journal.parents), "epoch": epoch, "created": time.time()}
+            layer_id = store.commit(upper, record)
+        with _removed_unless_finished(store, layer_id):
+            with _timed(seconds, "pack"):
+                packed = pack(store, layer_id, epoch=epoch, compression=compression)
+                packages = layer_packages(store, layer_id, list(journal.parents))
+            with _timed(seconds, "stop"):
+                rest.close()
+                throwaways.machines.remove(journal.id)
+            rounded = {phase: round(spent, 3) for phase, spent in seconds.items()}
+            store.update_record(layer_id, packages=packages, seconds=rounded)
     layer = {"id": layer_id, **about, **packed, "packages": packages, "seconds": rounded}
     return Frozen(layer, sealed)
 
@@ -85,4 +89,4 @@ def _removed_unless_finished(store: LayerStore, layer_id: str) -> Iterator[None]
 def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     started = time.monotonic()
     yield
-    seconds[phase] = time.monotonic() - started
+    seconds[phase] = seconds.get(phase, 0.0) + time.monotonic() - started

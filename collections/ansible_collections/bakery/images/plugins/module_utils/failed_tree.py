@@ -36,7 +36,12 @@ def keep_failed(throwaways: Throwaways, journal: Journal, *, name: str) -> str:
     directory = os.path.join(throwaways.store.root, "failed")
     final = os.path.join(directory, name)
     partial = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
-    throwaways.stop(journal)
+    with throwaways.at_rest(journal):
+        _move_tree(throwaways, journal, partial=partial, final=final)
+    return final
+
+
+def _move_tree(throwaways: Throwaways, journal: Journal, *, partial: str, final: str) -> None:
     try:
         os.makedirs(partial, mode=0o700)
         record = {
@@ -52,7 +57,6 @@ def keep_failed(throwaways: Throwaways, journal: Journal, *, name: str) -> str:
             os.rename(final, old)
             shutil.rmtree(old)
         os.rename(partial, final)
-        fsync_directory(directory)
+        fsync_directory(os.path.dirname(final))
     except OSError as error:
         raise MachineFailure(f"machine '{journal.id}' cannot be kept as {final}: {error.strerror}") from error
-    return final

@@ -39,7 +39,8 @@ def end_processes(directory: str) -> list[int]:
     networks = set(filter(None, map(_network, found)))
     deadline = time.monotonic() + _KILL_S
     while left:
-        ended = [_kill(pid, deadline) for pid in left]
+        left_s = max(deadline - time.monotonic(), 0)
+        ended = [ended_by(pid, signal.SIGKILL, timeout_s=left_s) for pid in left]
         if not all(ended):
             raise MachineFailure(f"process {left[0]} of the machine in {directory} does not end when killed")
         left = processes_on(directory)  # a process may have had a child meanwhile
@@ -47,16 +48,17 @@ def end_processes(directory: str) -> list[int]:
     return found
 
 
-def _kill(pid: int, deadline: float) -> bool:
-    """Kill a process and wait for its end, which is later than when it gave its root up; whether it ended."""
+def ended_by(pid: int, number: int, *, timeout_s: float) -> bool:
+    """Send a process a signal and wait for its end, which is later than when it gave its root up; whether
+    it ended in time.
+    """
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
     try:
-        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        left_s = max(deadline - time.monotonic(), 0)
-        return bool(select.select([descriptor], [], [], left_s)[0])
+        signal.pidfd_send_signal(descriptor, number)
+        return bool(select.select([descriptor], [], [], timeout_s)[0])
     except ProcessLookupError:
         return True
     finally:

@@ -10,7 +10,8 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,29 @@ class Podman:
         done = self._try("rm", "--force", "--volumes", f"--time={grace_s}", "--ignore", name)
         if done.returncode and self.inspect(name) is not None:
             raise MachineFailure(_sentence("remove a container", done.stderr))
+
+    @contextmanager
+    def removing(self, name: str) -> Iterator[None]:
+        """Remove a container whose processes have ended, while something else is done; none is fine."""
+        words = [self.path, "rm", "--force", "--volumes", "--time=0", "--ignore", name]
+        try:
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        except OSError as error:
+            raise MachineFailure(
+                f"the container engine {self.path} cannot be run: {error.strerror}"
+            ) from error
+        try:
+            yield
+        finally:
+            try:
+                status = process.wait(_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = process.wait()
+        if status:
+            self.remove(name, grace_s=0)  # once more, to be told what is wrong
 
     def containers(self, label: str) -> list[Listed]:
         """All containers, running or not, that carry ``label`` (``key=value``)."""

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,7 +35,7 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_journal impo
     Machines,
     new_journal,
 )
-from ansible_collections.bakery.images.plugins.module_utils.machine_processes import end_processes
+from ansible_collections.bakery.images.plugins.module_utils.machine_processes import end_processes, ended_by
 from ansible_collections.bakery.images.plugins.module_utils.machine_reach import write_reach
 from ansible_collections.bakery.images.plugins.module_utils.machine_tree import make_stubs
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import (
@@ -51,6 +52,8 @@ from ansible_collections.bakery.images.plugins.module_utils.readiness import (
 from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import MOUNT_STUBS
 
 _BOOT_TIMEOUT_S = 120
+# Longer than systemd gives a service before it kills it (systemd-system.conf(5), DefaultTimeoutStopSec).
+_STOP_TIMEOUT_S = 120
 _LAST_LINES = 20
 
 
@@ -141,17 +144,19 @@ class Throwaways:
             raise refusal  # there is a container, which the sweep finds by its label
         return True
 
-    def stop(self, journal: Journal) -> bool:
-        """End the machine's services, remove its container and unmount its tree; its directory stays.
+    @contextmanager
+    def at_rest(self, journal: Journal) -> Iterator[bool]:
+        """End the machine's services and unmount its tree, whose directory stays; its container goes.
 
-        Returns whether that ended everything in it; what the engine left was killed.
+        Yields whether everything in it ended when it was asked to; what did not was killed. With its first
+        process gone nothing of a machine runs any more, so the engine tidies up while its tree is used.
         """
-        if journal.details.get("init") == "pause" and self.is_running(journal):
-            _end_processes(self.command(journal))
-        self.engine.remove(container_name(journal.id), grace_s=STOP_GRACE_S)
-        killed = end_processes(self.machines.path(journal.id))
-        unmount(self.machines.path(journal.id))
-        return not killed
+        directory = self.machines.path(journal.id)
+        in_order = self._shut_down(journal)
+        with self.engine.removing(container_name(journal.id)):
+            killed = end_processes(directory)
+            unmount(directory)
+            yield in_order and not killed
 
     def command(self, journal: Journal) -> MachineCommand:
         """Commands inside a running machine."""
@@ -222,6 +227,20 @@ class Throwaways:
         if journal.details["apt"]:
             self.apt_cache(journal).refresh(command, max_age_s=wanted.apt_max_age_s)
         return Launched(journal, command.address(), tuple(failed))
+
+    def _shut_down(self, journal: Journal) -> bool:
+        """Ask everything in the machine to end; returns whether it did."""
+        init = journal.details.get("init")
+        if init == "image":  # the engine knows how the image wants to be stopped
+            self.engine.remove(container_name(journal.id), grace_s=STOP_GRACE_S)
+            return True
+        if journal.pid is None or not self.is_running(journal):
+            return True
+        if init == "pause":
+            _end_processes(self.command(journal))
+        # systemd(1): halt without rebooting. The init of a machine without systemd has no children left.
+        number = signal.SIGRTMIN + 3 if init == "systemd" else signal.SIGKILL
+        return ended_by(journal.pid, number, timeout_s=_STOP_TIMEOUT_S)
 
     def _exited(self, name: str) -> str:
         container = self.engine.inspect(name)
