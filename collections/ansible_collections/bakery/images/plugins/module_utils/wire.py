@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -47,8 +48,10 @@ def run_module(
     """
     settings["argument_spec"] = {**HOME_OPTION, **settings.get("argument_spec", {})}
     module = make_module(supports_check_mode=True, **settings)
+    # Engines want the place itself of a tree they run, not a link to it.
+    params = {**module.params, "home": os.path.realpath(module.params["home"])}
     try:
-        result = ensure(module.params, apply=not module.check_mode)
+        result = ensure(params, apply=not module.check_mode)
     except (MachineFailure, StoreError) as error:
         module.fail_json(**failure(error))
     for warning in result.pop("warnings", ()):

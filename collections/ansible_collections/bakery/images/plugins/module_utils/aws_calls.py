@@ -1,0 +1,184 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only door to AWS: calls that retry what is worth it, and failures that say what was attempted on what."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+
+_Answer = TypeVar("_Answer")
+
+# With the growing, jittered pauses of the mode "standard" these outlast a minute of throttling.
+_ATTEMPTS = 9
+_CONNECT_S, _READ_S = 10, 60
+# The first look comes soon, for what is usually fast; later ones are as rare as they may be for a look to find
+# a change within three seconds.
+_FIRST_POLL_S, _LAST_POLL_S = 0.5, 2.5
+# How long a thing of our own making may stay unknown to other calls: EC2 is eventually consistent.
+NOT_FOUND_PATIENCE_S = 60.0
+
+_CREDENTIALS = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_FORBIDDEN = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+
+class AwsFailure(MachineFailure):
+    """A call failed for good; ``code`` is the service's error code, or ``""`` where it did not answer."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the service does not know what the call was about (yet, or any more)."""
+        return ".NotFound" in self.code or self.code in {"NoSuchEntity", "ParameterNotFound"}
+
+
+class Aws:
+    """Calls in one region, with the credentials that boto3 finds (environment, profile, instance role).
+
+    An endpoint of one's own is boto3's business too: ``AWS_ENDPOINT_URL``.
+    """
+
+    def __init__(self, region: str | None = None) -> None:
+        self.region = region or _region()
+
+    def call(
+        self,
+        operation: str,
+        about: str,
+        /,
+        *,
+        service: str = "ec2",
+        attempts: int = _ATTEMPTS,
+        **arguments: Any,
+    ) -> dict[str, Any]:
+        """Call ``operation`` (boto3's name, such as ``run_instances``); AwsFailure if it fails for good.
+
+        ``about`` says what is attempted on what, for the failure: "start an instance from ami-1". ``attempts``
+        counts the first one.
+        """
+        with translated(about, operation=operation, region=self.region):
+            answer: dict[str, Any] = getattr(client(service, self.region, attempts), operation)(**arguments)
+        return answer
+
+    def pages(
+        self, operation: str, about: str, /, *, service: str = "ec2", **arguments: Any
+    ) -> Iterator[dict[str, Any]]:
+        """The pages of a call that lists."""
+        with translated(about, operation=operation, region=self.region):
+            yield from client(service, self.region, _ATTEMPTS).get_paginator(operation).paginate(**arguments)
+
+    def in_region(self, region: str) -> Aws:
+        """The same for another region."""
+        return Aws(region)
+
+
+@cache
+def client(service: str, region: str, attempts: int) -> Any:
+    """A client of boto3's, made once: making one costs more than its calls."""
+    boto3, config = _boto3()
+    return boto3.client(
+        service,
+        region_name=region,
+        config=config(
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            connect_timeout=_CONNECT_S,
+            read_timeout=_READ_S,
+            user_agent_extra="bakery",
+        ),
+    )
+
+
+def _boto3() -> tuple[Any, Any]:
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError as error:
+        raise MachineFailure("the target ec2 needs boto3; install boto3 for this Python") from error
+    return boto3, Config
+
+
+def _region() -> str:
+    boto3, _config = _boto3()
+    region = boto3.session.Session().region_name
+    if not region:
+        raise MachineFailure("no AWS region is configured; write 'region' or set AWS_DEFAULT_REGION")
+    return str(region)
+
+
+@contextmanager
+def translated(about: str, *, operation: str, region: str) -> Iterator[None]:
+    """Turn boto3's errors into an AwsFailure that is a sentence."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        detail = error.response.get("Error", {})
+        code, text = str(detail.get("Code", "")), str(detail.get("Message", "")).strip().rstrip(".")
+        raise AwsFailure(_sentence(about, operation, region, code=code, text=text), code=code) from error
+    except BotoCoreError as error:
+        text = str(error).strip().rstrip(".")
+        raise AwsFailure(f"could not {about} in {region}: {text}{_advice(type(error).__name__)}") from error
+
+
+def _sentence(about: str, operation: str, region: str, *, code: str, text: str) -> str:
+    said = f"{code}: {text}" if text else code
+    where = f"could not {about} in {region}"
+    if code in _CREDENTIALS:
+        return f"{where}: AWS does not accept the credentials ({said}); renew them and run 'bakery sweep'"
+    if code in _FORBIDDEN:
+        action = "".join(word.capitalize() for word in operation.split("_"))
+        return f"{where}: the credentials may not {action} ({said}); allow them that action"
+    return f"{where}: {said}"
+
+
+def _advice(error: str) -> str:
+    advice: Mapping[str, str] = {
+        "NoCredentialsError": "; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in with your usual tool",
+        "EndpointConnectionError": "; see whether the region exists and the network reaches it",
+    }
+    return advice.get(error, "")
+
+
+def known_by_now(look: Callable[[], _Answer], *, patience_s: float = NOT_FOUND_PATIENCE_S) -> _Answer:
+    """The answer about something that we have just made, which some calls may not know of yet."""
+    deadline = time.monotonic() + patience_s
+    for pause in pauses():
+        try:
+            return look()
+        except AwsFailure as failure:
+            if not failure.not_found or time.monotonic() + pause > deadline:
+                raise
+        time.sleep(pause)
+    raise AssertionError  # pauses never end
+
+
+def pauses() -> Iterator[float]:
+    """Seconds to wait between looks at a state: short at first, then as long as noticing it may take.
+
+    Jittered, so that bakes which began together do not ask together for ever.
+    """
+    pause = _FIRST_POLL_S
+    while True:
+        yield pause * random.uniform(0.8, 1.2)  # noqa: S311  # nothing secret
+        pause = min(pause * 1.5, _LAST_POLL_S)
