@@ -79,8 +79,10 @@ class _SetPlanning:
         checks = self._checks()
         checks_digest = fingerprint("checks", [self.world.check_digests[path] for path in checks])
         last = nodes[-1].chain if nodes else self._root_chain()
+        configured = self.project.targets.get(self.target)
+        of_target = (configured.of_image,) if configured and configured.of_image else ()
         identity = fingerprint(
-            "image", FORMAT, self.target, self.role_set.name, last, asdict(self.role_set.image)
+            "image", FORMAT, self.target, self.role_set.name, last, asdict(self.role_set.image), *of_target
         )
         image, why = self._find_image(identity, checks_digest)
         return SetPlan(
@@ -96,11 +98,13 @@ class _SetPlanning:
             image=image,
             why=why,
             latest_of=self._latest_of(image),
+            layered=configured.layered if configured else True,
+            shared=configured.shared if configured else False,
         )
 
     @property
     def base(self) -> BaseSpec:
-        return self.project.bases[self.role_set.base]
+        return self.project.base(self.role_set.base, self.target)
 
     @property
     def base_record(self) -> BaseRecord | None:

@@ -27,9 +27,9 @@ def project_if_any(session: Session) -> Project | None:
 def bases_by_target(project: Project) -> tuple[tuple[str, BaseSpec], ...]:
     """Every base on every target that a role set uses it on, in the order of the file."""
     return tuple(
-        (target, base)
-        for base in project.bases.values()
+        (target, project.base(name, target))
+        for name in project.bases
         for target in dict.fromkeys(
-            target for one in project.role_sets.values() if one.base == base.name for target in one.targets
+            target for one in project.role_sets.values() if one.base == name for target in one.targets
         )
     )

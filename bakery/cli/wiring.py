@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery.adapters.ansible.places import collection_paths, known_targets
+from bakery.adapters.ansible.places import collection_paths
 from bakery.adapters.ansible.processes import kill_runs_of_this_process
 from bakery.adapters.ansible.runner import AnsibleRunner
+from bakery.adapters.ansible.targets import target_kinds
 from bakery.adapters.ansible.toolchain import find_toolchain
 from bakery.adapters.cancel import SignalCancel
 from bakery.adapters.catalog import SqliteCatalog
@@ -53,12 +54,13 @@ def open_kitchen(
             cancel=cancel,
             watch=watch,
             timeouts=project.timeouts if project else Timeouts(),
+            targets=project.targets if project else {},
         )
 
 
 def open_project(session: Session) -> Project:
     """The project that the options or the working directory mean, loaded and valid."""
-    return load_project(find_project(session.project or Path.cwd()), known_targets=known_targets())
+    return load_project(find_project(session.project or Path.cwd()), targets=target_kinds())
 
 
 def read_world(project: Project, kitchen: Kitchen) -> World:

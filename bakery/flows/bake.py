@@ -24,14 +24,14 @@ from bakery.flows.images import (
 from bakery.flows.kitchen import Kitchen, LayerCorrupt, error_of
 from bakery.flows.layers import ImageOnTop, LayerOutcome, OnFailure
 from bakery.flows.repair import forget_layer
+from bakery.flows.stages import enter, watch_image, watch_whole
 from bakery.flows.trie import Ground, Obtained, Trie, watch_tasks
+from bakery.flows.whole import bake_whole, find_shared
 from bakery.model.plan import Plan, SetPlan
-from bakery.model.progress import LayerReady, Note, SetStage, Stage
+from bakery.model.progress import LayerReady, Note, Stage
 from bakery.model.project import Project
 from bakery.model.records import BaseRecord, ImageRecord
 from bakery.model.result import BakeResult, LayerResult, Status
-from bakery.model.run import BOOT_PLAY, RunEvent, TaskStarted
-from bakery.ports import TaskWatch
 
 # How often a bake starts over because the store lost a layer that the catalog knew.
 _REPAIRS = 3
@@ -54,7 +54,8 @@ class BakeRequest:
 
 def bake(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
     """Bake every role set of the plan. A failed one is a result with an error, not an exception."""
-    if request.plan.unchanged and not request.rebake:
+    asks = any(one.shared for one in request.plan.sets)
+    if request.plan.unchanged and not request.rebake and not asks:
         return tuple(_unchanged(kitchen, one, one.image) for one in request.plan.sets if one.image)
     with kitchen.using_the_store():
         return _bake_sets(request, kitchen)
@@ -97,17 +98,13 @@ def _make_bases(request: BakeRequest, kitchen: Kitchen) -> dict[tuple[str, str],
         started, trouble = time.monotonic(), None
         users = [user for user in request.plan.sets if _base_of(user) == key]
         for user in users:
-            _enter(kitchen, user, Stage.BASE)
+            enter(kitchen, user, Stage.BASE)
         try:
             ensure_base(kitchen, one.target, one.base, watch=watch_tasks(kitchen, *users))
         except BakeryError as error:
             trouble = error
         made[key] = _MadeBase(time.monotonic() - started, trouble)
     return made
-
-
-def _enter(kitchen: Kitchen, plan: SetPlan, stage: Stage, *, role: str | None = None, done: int = 0) -> None:
-    kitchen.watch(SetStage(plan.role_set.name, plan.target, stage, role, done, len(plan.nodes)))
 
 
 @dataclass
@@ -156,7 +153,7 @@ class _Oven:
                 raise base.error
             return self._bake_repairing(tray)
         except BakeryError as error:
-            _enter(self._kitchen, tray.plan, Stage.FAILED, done=len(tray.obtained))
+            enter(self._kitchen, tray.plan, Stage.FAILED, done=len(tray.obtained))
             return _failed(self._kitchen, tray, error)
 
     def _bake_repairing(self, tray: _Tray) -> BakeResult:
@@ -198,17 +195,23 @@ class _Oven:
             kitchen.watch(Note(name, f"'{name}' is being baked by another bake: waiting for it"))
 
         with kitchen.locks.hold(f"set-{plan.target}-{plan.fingerprint}", say_waiting):
-            record = None if self._request.rebake else _find_recorded(kitchen, plan)
+            record = None if self._request.rebake else self._find(tray)
             if record:
                 return _unchanged(kitchen, plan, record)
-            self._obtain_layers(tray, trie)
+            if plan.layered:
+                self._obtain_layers(tray, trie)
             return self._finish(tray)
+
+    def _find(self, tray: _Tray) -> ImageRecord | None:
+        if tray.plan.shared:
+            return find_shared(self._kitchen, self._job(tray))
+        return _find_recorded(self._kitchen, tray.plan)
 
     def _obtain_layers(self, tray: _Tray, trie: Trie) -> None:
         plan = tray.plan
         ground = Ground.of(_made_base(plan))
         for number, node in enumerate(plan.nodes):
-            _enter(self._kitchen, plan, Stage.ROLE, role=node.use.name, done=number)
+            enter(self._kitchen, plan, Stage.ROLE, role=node.use.name, done=number)
             last = number + 1 == len(plan.nodes) and not self._request.keep
             image = self._image_on_top(tray) if last else None
             obtained = trie.obtain(plan, node, ground, image=image)
@@ -239,17 +242,19 @@ class _Oven:
 
         def frozen(outcome: LayerOutcome) -> None:
             self._say_ready(plan, outcome)
-            _enter(self._kitchen, plan, Stage.CAPTURE, done=len(plan.nodes))
+            enter(self._kitchen, plan, Stage.CAPTURE, done=len(plan.nodes))
 
         told = image_on_top(self._kitchen, self._job(tray))
-        return ImageOnTop(told, frozen, _watch_image(self._kitchen, plan))
+        return ImageOnTop(told, frozen, watch_image(self._kitchen, plan))
 
     def _make_image(self, tray: _Tray, job: ImageJob) -> Mapping[str, Any]:
         """What the image's steps handed up, in a run of their own or in that of the last layer."""
+        if not tray.plan.layered:
+            return bake_whole(self._kitchen, job, watch_whole(self._kitchen, tray.plan))
         made = tray.obtained[-1].outcome.image if tray.obtained else None
         if made is None:
-            _enter(self._kitchen, tray.plan, Stage.CAPTURE, done=len(tray.plan.nodes))
-            return make_image(self._kitchen, job, _watch_image(self._kitchen, tray.plan))
+            enter(self._kitchen, tray.plan, Stage.CAPTURE, done=len(tray.plan.nodes))
+            return make_image(self._kitchen, job, watch_image(self._kitchen, tray.plan))
         if made.failure:
             raise error_of(made.failure)
         return made.up
@@ -259,7 +264,7 @@ class _Oven:
         up = self._make_image(tray, job)
         tray.machine = _machine(up) if self._request.keep else None
         record = record_image(self._kitchen, job, up, seconds=tray.seconds)
-        _enter(self._kitchen, plan, Stage.DONE, done=len(plan.nodes))
+        enter(self._kitchen, plan, Stage.DONE, done=len(plan.nodes))
         return BakeResult(
             role_set=record.role_set,
             target=record.target,
@@ -283,21 +288,6 @@ def _made_base(plan: SetPlan) -> BaseRecord:
             hint=f"bake again: bakery bake {plan.role_set.name}",
         )
     return plan.base_record
-
-
-def _watch_image(kitchen: Kitchen, plan: SetPlan) -> TaskWatch:
-    """Passes the tasks on, and says when the capture is over and the image boots to be checked."""
-    tasks = watch_tasks(kitchen, plan)
-    entered = False
-
-    def watch(event: RunEvent) -> None:
-        nonlocal entered
-        if not entered and isinstance(event, TaskStarted) and event.play == BOOT_PLAY:
-            entered = True
-            _enter(kitchen, plan, Stage.VERIFY, done=len(plan.nodes))
-        tasks(event)
-
-    return watch
 
 
 def _machine(up: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -371,7 +361,7 @@ def _unchanged(kitchen: Kitchen, plan: SetPlan, record: ImageRecord) -> BakeResu
         kitchen.catalog.clear_attempt(record.role_set, record.target)
     known = kitchen.catalog.layers()
     layers = [known[plan.target, key] for key in record.layers if (plan.target, key) in known]
-    _enter(kitchen, plan, Stage.DONE, done=len(plan.nodes))
+    enter(kitchen, plan, Stage.DONE, done=len(plan.nodes))
     return BakeResult(
         role_set=record.role_set,
         target=record.target,

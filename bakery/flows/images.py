@@ -36,6 +36,7 @@ def image_variables(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
         "bakery_image": {
             "name": name,
             "fingerprint": plan.fingerprint,
+            "checks_digest": plan.checks_digest,
             "config": _config(plan),
             "base_config": dict(base.config),
             "base_name": base.name,
@@ -136,7 +137,11 @@ def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], *, seco
         names=tuple(up.get("names", ())),
         seconds=round(seconds, 3),
         made=now_text(),
-        inputs={"image": _config(plan), "base_layers": list(job.base.layer_ids)},
+        inputs={
+            "image": _config(plan),
+            "base_layers": list(job.base.layer_ids),
+            "roles": [[node.use.name, node.use.version or node.source.version] for node in plan.nodes],
+        },
     )
     kitchen.catalog.add_image(record)
     kitchen.catalog.clear_attempt(record.role_set, record.target)

@@ -15,6 +15,7 @@ from bakery.model.progress import Note
 from bakery.model.project import Timeouts
 from bakery.model.records import MachineEntry, Owner
 from bakery.model.run import PROVISION_PLAY, FailureKind, Provision, Run, RunFailure, RunResult
+from bakery.model.target import Target
 from bakery.ports import Ansible, Cancel, Catalog, Locks, TaskWatch, Watch
 
 # Purposes in the journal: a machine that its user wants to keep, before and after its bake is over.
@@ -44,6 +45,7 @@ class Kitchen:
     cancel: Cancel
     watch: Watch
     timeouts: Timeouts = field(default_factory=Timeouts)
+    targets: Mapping[str, Target] = field(default_factory=dict)
 
     def run(
         self,
@@ -78,6 +80,7 @@ class Kitchen:
             "bakery_home": str(self.home),
             "bakery_target": target,
             "bakery_owner": asdict(self.owner),
+            **self._options(target),
             **variables,
         }
         run = Run(
@@ -88,6 +91,11 @@ class Kitchen:
             timeouts=self.timeouts,
         )
         return self.ansible.run(run, watch or ignore_tasks)
+
+    def _options(self, target: str) -> dict[str, Any]:
+        """How the project configures the target, which is told to all of its steps."""
+        known = self.targets.get(target)
+        return {"bakery_options": dict(known.options)} if known and known.options else {}
 
     def using_the_store(self) -> AbstractContextManager[None]:
         """Hold the store together with other bakes, so that nothing is pruned meanwhile."""

@@ -197,7 +197,7 @@ def provision_of(job: LayerJob) -> Provision:
     time.
     """
     return Provision(
-        use=job.node.use,
+        uses=(job.node.use,),
         roles_path=job.project.roles_path,
         vault=job.project.vault,
         environment={"SOURCE_DATE_EPOCH": str(job.base.epoch), "PYTHONDONTWRITEBYTECODE": "1"},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from bakery.load.forms import plain_value
 from bakery.load.scalar_shapes import Read
 from bakery.load.surroundings import Surroundings
 from bakery.model.project import BaseSpec
@@ -14,11 +15,14 @@ def read_bases(entries: Mapping[str, Read], here: Surroundings) -> dict[str, Bas
     """The bases by name; wrong ones are left out."""
     found = {}
     for name, entry in entries.items():
-        for kind, options in (entry.value or {}).items():
-            if options.value is not None:
-                reader = _debian if kind == "debian" else _oci
-                where = here.mistakes.place(entry.line)
-                found[name] = BaseSpec(name, kind, reader(options.value, here), where)
+        recipes = {
+            kind: _READERS[kind](options.value, here) if kind in _READERS else plain_value(options)
+            for kind, options in (entry.value or {}).items()
+            if options.value is not None
+        }
+        if recipes:
+            (kind, own), *others = recipes.items()
+            found[name] = BaseSpec(name, kind, own, here.mistakes.place(entry.line), dict(others))
     return found
 
 
@@ -49,3 +53,6 @@ def _oci(given: str | Mapping[str, Read], here: Surroundings) -> dict[str, Any]:
         return {"reference": reference}
     transport, _, path = reference.partition(":")
     return {"reference": f"{transport}:{here.path(path)}"}
+
+
+_READERS: Mapping[str, Callable[[Any, Surroundings], dict[str, Any]]] = {"debian": _debian, "oci": _oci}

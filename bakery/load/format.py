@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from bakery.load.durations import duration_pattern
+from bakery.load.forms import shape_of
 from bakery.load.image_format import IMAGE
 from bakery.load.scalar_shapes import Boolean, Choice, Integer, Text
 from bakery.load.shapes import Either, Field, ListOf, MapOf, Record, Variables
+from bakery.model.target import TargetKind
 
 # An image reference's path component as engines accept it (OCI distribution-spec 1.1, "Pulling manifests").
 IMAGE_NAME = "^[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*$"
@@ -68,28 +72,24 @@ _REFERENCE = Text(
     "^(docker://|oci:|oci-archive:|docker-archive:)[^\\u0000\\s][^\\u0000]*$",
 )
 
-_BASE = Record(
-    "a mapping",
-    "debian: {suite: bookworm}, or oci: docker://debian:12",
-    {
-        "debian": Field(_DEBIAN, "A system made from packages with mmdebstrap."),
-        "oci": Field(
-            Either(
-                _REFERENCE.noun,
-                _REFERENCE.example,
-                scalar=_REFERENCE,
-                mapping=Record(
-                    "a mapping",
-                    "{reference: docker://debian:12}",
-                    {"reference": Field(_REFERENCE, "Where the image is.", required=True)},
-                ),
+_BASE_EXAMPLE = "debian: {suite: bookworm}, or oci: docker://debian:12"
+_BASE_RECIPES = {
+    "debian": Field(_DEBIAN, "A system made from packages with mmdebstrap."),
+    "oci": Field(
+        Either(
+            _REFERENCE.noun,
+            _REFERENCE.example,
+            scalar=_REFERENCE,
+            mapping=Record(
+                "a mapping",
+                "{reference: docker://debian:12}",
+                {"reference": Field(_REFERENCE, "Where the image is.", required=True)},
             ),
-            "An image that exists: docker://NAME:TAG, oci:DIRECTORY[:TAG], oci-archive:FILE or "
-            "docker-archive:FILE. A tag is resolved once and remembered until the base is refreshed.",
         ),
-    },
-    one_of=("debian", "oci"),
-)
+        "An image that exists: docker://NAME:TAG, oci:DIRECTORY[:TAG], oci-archive:FILE or "
+        "docker-archive:FILE. A tag is resolved once and remembered until the base is refreshed.",
+    ),
+}
 
 _ROLE = Either(
     "a role",
@@ -217,41 +217,64 @@ _DEFAULTS = Record(
     },
 )
 
-PROJECT = Record(
-    "a project (a mapping with version and role_sets)",
-    "version: 1",
-    {
-        "version": Field(
-            Integer("1, the only version of the format", "1", 1, 1),
-            "Version of this format.",
-            required=True,
-        ),
-        "name": Field(Text("a name", "shop", NAME), "Name of the project; its directory's unless given."),
-        "bases": Field(
-            MapOf(
-                _BASE,
-                "bases",
-                "{debian12: {debian: {suite: bookworm}}}",
-                NAME,
-                "use letters, digits and . _ -",
-            ),
-            "What images start from, by name.",
+
+def project_format(targets: Iterable[TargetKind] = ()) -> Record:
+    """What a project file holds; each target adds the bases of its own, and what can be said of it."""
+    targets = tuple(targets)
+    brought = {kind: form for one in targets for kind, form in one.base_forms.items()}
+    recipes = {
+        **_BASE_RECIPES,
+        **{kind: Field(shape_of(form), form["help"]) for kind, form in brought.items()},
+    }
+    base = Record("a mapping", _BASE_EXAMPLE, recipes, any_of=tuple(recipes), conflict=tuple(_BASE_RECIPES))
+    options = {one.name: one.options for one in targets if one.options is not None}
+    return _project(base, {name: Field(shape_of(form), form["help"]) for name, form in options.items()})
+
+
+def _project(base: Record, options: Mapping[str, Field]) -> Record:
+    configured = {
+        "targets": Field(
+            Record("a mapping", f"{next(iter(options), 'NAME')}: {{…}}", options),
+            "How targets make images, by the target's name.",
             optional_value=True,
-        ),
-        "role_sets": Field(
-            MapOf(
-                _ROLE_SET,
-                "role sets",
-                "{web: {base: debian12, roles: [nginx]}}",
-                IMAGE_NAME,
-                "it also names the image: use lower-case letters and digits, with . _ - between them",
-                1,
+        )
+    }
+    return Record(
+        "a project (a mapping with version and role_sets)",
+        "version: 1",
+        {
+            "version": Field(
+                Integer("1, the only version of the format", "1", 1, 1),
+                "Version of this format.",
+                required=True,
             ),
-            "The images of this project, by name.",
-            required=True,
-        ),
-        "defaults": Field(
-            _DEFAULTS, "What holds for every role set that says nothing else.", optional_value=True
-        ),
-    },
-)
+            "name": Field(Text("a name", "shop", NAME), "Name of the project; its directory's unless given."),
+            "bases": Field(
+                MapOf(
+                    base,
+                    "bases",
+                    "{debian12: {debian: {suite: bookworm}}}",
+                    NAME,
+                    "use letters, digits and . _ -",
+                ),
+                "What images start from, by name.",
+                optional_value=True,
+            ),
+            "role_sets": Field(
+                MapOf(
+                    _ROLE_SET,
+                    "role sets",
+                    "{web: {base: debian12, roles: [nginx]}}",
+                    IMAGE_NAME,
+                    "it also names the image: use lower-case letters and digits, with . _ - between them",
+                    1,
+                ),
+                "The images of this project, by name.",
+                required=True,
+            ),
+            **(configured if options else {}),
+            "defaults": Field(
+                _DEFAULTS, "What holds for every role set that says nothing else.", optional_value=True
+            ),
+        },
+    )

@@ -9,15 +9,18 @@ from pathlib import Path
 from bakery.errors import InputError, InputErrors, Place
 from bakery.load.bases import read_bases
 from bakery.load.defaults import read_defaults
-from bakery.load.format import PROJECT
+from bakery.load.format import project_format
 from bakery.load.mistakes import Mistakes, shown_path
 from bakery.load.role_sets import read_role_sets
 from bakery.load.scalar_shapes import Read, Spot
+from bakery.load.shapes import Record
 from bakery.load.surroundings import Surroundings
+from bakery.load.targets import check_bases, read_options
 from bakery.load.text_file import read_text
 from bakery.load.yaml_nodes import Scalar
 from bakery.load.yaml_text import parse_yaml
 from bakery.model.project import Project
+from bakery.model.target import TargetKind
 
 FILE_NAME = "bakery.yml"
 
@@ -50,16 +53,17 @@ def find_project(start: Path) -> Path:
     )
 
 
-def load_project(path: Path, *, known_targets: tuple[str, ...] = ()) -> Project:
+def load_project(path: Path, *, targets: tuple[TargetKind, ...] = ()) -> Project:
     """The project that the file ``path`` (or the bakery.yml in that directory) describes.
 
-    ``known_targets`` are the targets that exist, the one for role sets that name none first; if empty, any
-    name goes. Raises InputErrors with every mistake, in the order of the file.
+    ``targets`` are those that exist, the one for role sets that name none first; if there are none, any name
+    goes. Raises InputErrors with every mistake, in the order of the file.
     """
     file = path / FILE_NAME if (path / FILE_NAME).is_file() else path
     mistakes = Mistakes(shown_path(file))
-    outline = _outline(file, mistakes)
+    outline = _outline(file, project_format(targets), mistakes)
     here = Surroundings(root=Path(os.path.abspath(file)).parent, mistakes=mistakes)  # noqa: PTH100
+    known_targets = tuple(one.name for one in targets)
     defaults = read_defaults(_section(outline, "defaults"), here, known_targets=known_targets)
     base_entries = _section(outline, "bases")
     bases = read_bases(base_entries, here)
@@ -70,6 +74,8 @@ def load_project(path: Path, *, known_targets: tuple[str, ...] = ()) -> Project:
         defaults=defaults,
         here=here,
     )
+    configured = read_options(_section(outline, "targets"), targets)
+    check_bases(role_sets, base_entries, targets=configured, mistakes=mistakes)
     mistakes.refuse()
     return Project(
         root=here.root,
@@ -81,10 +87,11 @@ def load_project(path: Path, *, known_targets: tuple[str, ...] = ()) -> Project:
         freshness_s=defaults.freshness_s,
         vault=defaults.vault,
         timeouts=defaults.timeouts,
+        targets=configured,
     )
 
 
-def _outline(file: Path, mistakes: Mistakes) -> Mapping[str, Read]:
+def _outline(file: Path, form: Record, mistakes: Mistakes) -> Mapping[str, Read]:
     """What the file says, of the right form; nothing if it is no YAML at all."""
     try:
         text = read_text(file)
@@ -98,7 +105,7 @@ def _outline(file: Path, mistakes: Mistakes) -> Mapping[str, Read]:
             )
         mistakes.refuse()
         return {}
-    outline: Mapping[str, Read] | None = PROJECT.read(node, Spot("", node.line), mistakes=mistakes).value
+    outline: Mapping[str, Read] | None = form.read(node, Spot("", node.line), mistakes=mistakes).value
     return outline or {}
 
 

@@ -74,7 +74,9 @@ class SetPlan:
     """The plan of one role set on one target.
 
     ``image`` is the verified record that already answers this plan; then nothing is done. ``latest_of`` is
-    the other project whose image the name ``NAME:latest`` means until this one is baked, or None.
+    the other project whose image the name ``NAME:latest`` means until this one is baked, or None. Where it is
+    not ``layered``, one machine gets all roles. Of a ``shared`` target ``image`` is what this catalog
+    remembers; whether the image is there, and whether somebody else made it, only the target knows.
     """
 
     role_set: RoleSet
@@ -89,6 +91,8 @@ class SetPlan:
     image: ImageRecord | None
     why: str
     latest_of: str | None = None
+    layered: bool = True
+    shared: bool = False
 
     @property
     def to_bake(self) -> tuple[LayerNode, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bakery.errors import Place
+from bakery.model.target import Target
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,22 @@ class VaultText:
 
 @dataclass(frozen=True)
 class BaseSpec:
-    """What an image starts from: ``kind`` names the recipe, ``options`` are its own."""
+    """What an image starts from: ``kind`` names the recipe, ``options`` are its own.
+
+    ``others`` are recipes of the same system for targets that cannot use this one, by kind.
+    """
 
     name: str
     kind: str
     options: Mapping[str, Any]
     where: Place
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def of_kinds(self, kinds: tuple[str, ...]) -> BaseSpec | None:
+        """The recipe of one of these kinds, if there is one."""
+        recipes = {self.kind: self.options, **self.others}
+        kind = next((kind for kind in kinds if kind in recipes), None)
+        return replace(self, kind=kind, options=recipes[kind], others={}) if kind else None
 
 
 @dataclass(frozen=True)
@@ -121,3 +132,9 @@ class Project:
     freshness_s: int | None
     vault: VaultSpec
     timeouts: Timeouts
+    targets: Mapping[str, Target] = field(default_factory=dict)
+
+    def base(self, name: str, target: str) -> BaseSpec:
+        """The recipe of a base that a target uses; any, where the target says nothing of what it can use."""
+        base, known = self.bases[name], self.targets.get(target)
+        return (base.of_kinds(known.kind.bases) if known else None) or base

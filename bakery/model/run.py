@@ -12,18 +12,20 @@ from bakery.model.project import RoleUse, Timeouts, VaultSpec
 
 # How the name of the play that applies a role begins; the role's name follows.
 PROVISION_PLAY = "Apply role "
+# The play that captures a machine that has all roles.
+CAPTURE_PLAY = "Capture an image"
 # The play that boots what was captured; the checks follow it.
 BOOT_PLAY = "Boot an image"
 
 
 @dataclass(frozen=True)
 class Provision:
-    """The play that applies exactly one role on the host ``machine``.
+    """The plays that apply one role each, in order, on the host ``machine``.
 
-    ``environment`` is set for every task of it (SOURCE_DATE_EPOCH and the like).
+    ``environment`` is set for every task of them (SOURCE_DATE_EPOCH and the like).
     """
 
-    use: RoleUse
+    uses: tuple[RoleUse, ...]
     roles_path: tuple[Path, ...]
     vault: VaultSpec
     environment: Mapping[str, str]

@@ -8,7 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 from bakery.model.fingerprint import fingerprint
-from bakery.model.run import FailureKind, HandedUp, Run, RunFailure, RunResult, TaskEnded, TaskStarted
+from bakery.model.run import (
+    PROVISION_PLAY,
+    FailureKind,
+    HandedUp,
+    Run,
+    RunFailure,
+    RunResult,
+    TaskEnded,
+    TaskStarted,
+)
 from bakery.ports import Ansible, Cancel, TaskWatch
 
 CHECKS_PASS = {"passed": 3, "failed": 0, "report": "report.json", "failures": []}
@@ -43,7 +52,8 @@ class FakeAnsible:
     web``, ``base bookworm``, ``discard``) to how that fails, ``corrupt`` holds layer ids that the store lost,
     ``contents`` what a role's layer holds, ``checks`` the outcome per role set. ``before`` is called with the
     label at the start of each. A run that makes the last layer and its image counts as ``layer nginx`` and
-    ``image web``, one after the other; ``playbooks`` has it as what it is.
+    ``image web``, one after the other; ``playbooks`` has it as what it is. ``shared`` are the images that
+    whoever uses the target finds, by fingerprint and digest of the checks.
     """
 
     def __init__(self, cancel: Cancel, write: Callable[[str], None]) -> None:
@@ -55,6 +65,7 @@ class FakeAnsible:
         self.contents: dict[str, str] = {}
         self.checks: dict[str, Mapping[str, Any]] = {}
         self.reports: dict[str, Mapping[str, Any]] = {}
+        self.shared: dict[tuple[str, str], Mapping[str, Any]] = {}
         self.before: Callable[[str], None] = lambda _: None
         self._cancel = cancel
         self._write = write
@@ -95,8 +106,10 @@ class FakeAnsible:
         self._launch(run)
         self.before(label)
         if run.provision:
-            watch(TaskStarted("provision", run.provision.use.name, "Do it", 1))
-            watch(TaskEnded("provision", run.provision.use.name, "Do it", "changed", 0.1))
+            for number, use in enumerate(run.provision.uses, 1):
+                play = f"{PROVISION_PLAY}{use.name}"
+                watch(TaskStarted(play, use.name, "Do it", number))
+                watch(TaskEnded(play, use.name, "Do it", "changed", 0.1))
         failure = self._failure(run, label, cancelled)
         if failure:
             return RunResult({}, failure, 1.0)
@@ -106,6 +119,10 @@ class FakeAnsible:
     def _launch(self, run: Run) -> None:
         if run.playbook in {"layer.yml", "image.yml", "shell.yml", "verify.yml"}:
             self.machines.add(run.variables["bakery_machine_id"])
+        if run.playbook == "whole.yml":
+            self.machines.update(
+                run.variables[f"bakery_{which}_machine_id"] for which in ("builder", "image")
+            )
 
     def _failure(self, run: Run, label: str, cancelled: Callable[[], bool]) -> RunFailure | None:
         if cancelled():
@@ -167,6 +184,18 @@ class FakeAnsible:
             "machine": {"id": variables["bakery_machine_id"]},
         }
 
+    def _whole(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        self.machines.discard(variables["bakery_builder_machine_id"])
+        up = self._image({**variables, "bakery_machine_id": variables["bakery_image_machine_id"]})
+        if up["names"]:
+            told = variables["bakery_image"]
+            self.shared[told["fingerprint"], told["checks_digest"]] = up
+        return up
+
+    def _find(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        asked = variables["bakery_fingerprint"], variables["bakery_checks_digest"]
+        return {"found": self.shared.get(asked, {})}
+
     def _discard(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         self.machines.discard(variables["bakery_machine_id"])
         return {}
@@ -227,6 +256,8 @@ _STEPS: dict[str, Callable[[FakeAnsible, Mapping[str, Any]], dict[str, Any]]] = 
     "base.yml": FakeAnsible._base,
     "layer.yml": FakeAnsible._layer,
     "image.yml": FakeAnsible._image,
+    "whole.yml": FakeAnsible._whole,
+    "find.yml": FakeAnsible._find,
     "discard.yml": FakeAnsible._discard,
     "shell.yml": FakeAnsible._shell,
     "verify.yml": FakeAnsible._verify,
@@ -244,6 +275,7 @@ def label_of(run: Run) -> str:
     subject = {
         "layer": lambda told: told["bakery_layer"]["role"],
         "image": lambda told: told["bakery_image"]["name"],
+        "whole": lambda told: told["bakery_image"]["name"],
         "base": lambda told: told["bakery_base"]["name"],
     }.get(step)
     return f"{step} {subject(run.variables)}" if subject else step

@@ -1,4 +1,4 @@
-"""The generated play that applies one role to the machine."""
+"""The generated plays that apply one role each to the machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from bakery.adapters.ansible.private_dir import PrivateDir
 from bakery.adapters.ansible.yaml_text import templates_to_yaml
+from bakery.model.project import RoleUse
 from bakery.model.run import PROVISION_PLAY, Provision
 
 _PLAY_FILE = "bakery_provision.yml"
@@ -40,9 +41,9 @@ _NEVER_BESIDE = frozenset({"roles", "collections", _PLAY_FILE})
 
 
 def write_provision(provision: Provision, private: PrivateDir, project_root: Path) -> Path:
-    """Write the play into ``private``, as if it stood in the root of the project; returns its path."""
+    """Write the plays into ``private``, as if it stood in the root of the project; returns its path."""
     folder = private.folder("project")
-    inputs = frozenset(provision.use.inputs)
+    inputs = frozenset(path for use in provision.uses for path in use.inputs)
     for entry in sorted(project_root.iterdir()):
         if _belongs_beside(entry, inputs):
             (folder / entry.name).symlink_to(entry)
@@ -50,27 +51,28 @@ def write_provision(provision: Provision, private: PrivateDir, project_root: Pat
 
 
 def play_text(provision: Provision) -> str:
-    """The play as YAML: one role, on the host ``machine``, with every variable in the place that gives it its
-    rank.
+    """The plays as YAML: one role each, on the host ``machine``, with every variable where it has its rank.
 
     Ascending: role defaults, variables of the set (play), variables files (play), role vars, role parameters.
     A role variable that is named like a keyword (``port``) can be no parameter: it ranks above the set, below
     ``vars/main.yml``.
     """
-    use = provision.use
+    return templates_to_yaml([_play(use, provision.environment) for use in provision.uses])
+
+
+def _play(use: RoleUse, environment: Mapping[str, str]) -> dict[str, Any]:
     parameters = {name: value for name, value in use.vars.items() if name not in ROLE_KEYWORDS}
     keywords = {name: value for name, value in use.vars.items() if name in ROLE_KEYWORDS}
     role: dict[str, Any] = {"role": use.name, **parameters}
-    play: dict[str, Any] = {
+    return {
         "name": f"{PROVISION_PLAY}{use.name}",
         "hosts": "machine",
         "gather_facts": True,
         **_unless_empty("vars_files", [str(path) for path in use.vars_files]),
         **_unless_empty("vars", use.set_vars),
-        **_unless_empty("environment", provision.environment),
+        **_unless_empty("environment", environment),
         "roles": [{**role, **_unless_empty("vars", keywords)}],
     }
-    return templates_to_yaml([play])
 
 
 def _unless_empty(key: str, value: Mapping[str, Any] | list[str]) -> dict[str, Any]:

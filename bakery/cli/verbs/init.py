@@ -31,11 +31,12 @@ def command(session: Session, *, directory: Path, name: str | None) -> None:
     Nothing that is there is overwritten. The project file points editors to its JSON Schema, so that they
     complete and check it.
     """
+    from bakery.adapters.ansible.targets import target_kinds
     from bakery.cli.starting import files_of, plan_start, write_start
     from bakery.load.schema import json_schema
 
     start = plan_start(directory, name)
-    written = write_start(start, files_of(start, json_schema()))
+    written = write_start(start, files_of(start, json_schema(target_kinds())))
     document: InitDocument = {"project": str(directory.absolute()), "created": list(written)}
     cd = "" if directory.absolute() == Path.cwd() else f"cd {directory} && "
     lines = [*(f"wrote {path}" for path in written), "", f"Next: {cd}bakery bake {start.name}"]

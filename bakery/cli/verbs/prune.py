@@ -67,8 +67,11 @@ def command(session: Session, *, dry_run: bool, keep_last: int, max_size: int | 
 
 def _bases_in_use(session: Session) -> frozenset[str]:
     """The bases of the project; outside a project only those of the images that stay are in use."""
-    from bakery.cli.projects import project_if_any
+    from bakery.cli.projects import bases_by_target, project_if_any
     from bakery.planning import base_spec
 
     project = project_if_any(session)
-    return frozenset(base_spec(base) for base in project.bases.values()) if project else frozenset()
+    if project is None:
+        return frozenset()
+    used = (base for _target, base in bases_by_target(project))
+    return frozenset(base_spec(base) for base in (*used, *project.bases.values()))

@@ -20,7 +20,8 @@ def command(session: Session) -> None:
 
     What 'bakery init' writes already points to a copy.
     """
+    from bakery.adapters.ansible.targets import target_kinds
     from bakery.load.schema import json_schema
 
     del session
-    print_document(json_schema())
+    print_document(json_schema(target_kinds()))

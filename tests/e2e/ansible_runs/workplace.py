@@ -67,15 +67,17 @@ class Kitchen:
 
     def provision(self, role: str, *, environment=None, vault=(), **use) -> Provision:
         return Provision(
-            use=RoleUse(
-                name=role,
-                version=None,
-                vars=use.get("vars", {}),
-                set_vars=use.get("set_vars", {}),
-                vars_files=use.get("vars_files", ()),
-                inputs=use.get("inputs", ()),
-                origin="web",
-                where=Place("bakery.yml", 1),
+            uses=(
+                RoleUse(
+                    name=role,
+                    version=None,
+                    vars=use.get("vars", {}),
+                    set_vars=use.get("set_vars", {}),
+                    vars_files=use.get("vars_files", ()),
+                    inputs=use.get("inputs", ()),
+                    origin="web",
+                    where=Place("bakery.yml", 1),
+                ),
             ),
             roles_path=(self.project / "roles",),
             vault=VaultSpec(tuple(map(VaultIdentity, vault))),

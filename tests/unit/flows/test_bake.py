@@ -93,7 +93,7 @@ def test_each_role_lies_on_the_base_and_the_layers_before_it(web: Workplace) -> 
 def test_a_run_applies_exactly_one_role(web: Workplace) -> None:
     web.bake_one()
     provisions = [run.provision for run in web.ansible.runs]
-    assert [one.use.name if one else None for one in provisions] == ["common", "nginx", None]
+    assert [one.uses[0].name if one else None for one in provisions] == ["common", "nginx", None]
 
 
 def test_every_run_is_told_home_target_and_owner(web: Workplace) -> None:

@@ -8,8 +8,10 @@ import pytest
 from bakery.errors import InputErrors
 from bakery.load.project import load_project
 from bakery.model.project import Project
+from bakery.model.target import TargetKind
 
-TARGETS = ("container", "null")
+BASES = ("debian", "oci")
+TARGETS = (TargetKind("container", frozenset(), BASES), TargetKind("null", frozenset(), BASES))
 Write = Callable[[str, str], Path]
 Load = Callable[[str], Project]
 Mistakes = Callable[[str], list[str]]
@@ -44,7 +46,7 @@ def load(write: Write) -> Load:
     write("checks/web/test_web.py", "")
 
     def load_text(text: str) -> Project:
-        return load_project(write("bakery.yml", text), known_targets=TARGETS)
+        return load_project(write("bakery.yml", text), targets=TARGETS)
 
     return load_text
 

@@ -13,6 +13,7 @@ from bakery.errors import InputError, InputErrors
 from bakery.load.project import load_project
 from bakery.load.roles import load_role
 from bakery.load.vars_files import load_vars_file
+from tests.unit.load.conftest import TARGETS
 
 SAMPLE = (Path(__file__).parents[3] / "bakery.yml").read_bytes()
 HERE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -22,7 +23,7 @@ def sentences(file: Path, content: bytes) -> list[str]:
     """What loading a project file with this content answers; nothing if it is a project."""
     file.write_bytes(content)
     try:
-        load_project(file, known_targets=("container",))
+        load_project(file, targets=TARGETS)
     except InputErrors as error:
         return [str(one) for one in error.errors]
     return []

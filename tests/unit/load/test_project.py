@@ -7,7 +7,7 @@ import pytest
 from bakery.errors import InputError, Place
 from bakery.load.project import find_project, load_project
 from bakery.model.project import BaseSpec, ImageSpec, Timeouts, VaultIdentity, VaultSpec, VaultText
-from tests.unit.load.conftest import Load, Write
+from tests.unit.load.conftest import TARGETS, Load, Write
 
 MINIMAL = """\
 version: 1
@@ -227,7 +227,7 @@ def test_any_target_goes_where_none_is_known(load: Load, root: Path) -> None:
 
 
 def test_a_project_may_be_named_by_its_directory(load: Load, root: Path) -> None:
-    assert load(MINIMAL) == load_project(root, known_targets=("container", "null"))
+    assert load(MINIMAL) == load_project(root, targets=TARGETS)
 
 
 def test_paths_do_not_depend_on_the_working_directory(
@@ -235,7 +235,7 @@ def test_paths_do_not_depend_on_the_working_directory(
 ) -> None:
     here = load(MINIMAL.replace("base: deb", "base: deb, checks: [checks/web]"))
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    there = load_project(root / "bakery.yml", known_targets=("container", "null"))
+    there = load_project(root / "bakery.yml", targets=TARGETS)
     assert there.role_sets["web"].checks == here.role_sets["web"].checks == (root / "checks/web",)
     assert there.role_sets["web"].where == Place(f"{root}/bakery.yml", 5)
 

@@ -343,7 +343,7 @@ def test_a_set_without_target_is_a_sentence_where_none_is_known(root: Path, load
     text = HEAD + "role_sets: {web: {base: deb, roles: [nginx]}}"
     load(text)
     with pytest.raises(InputErrors) as caught:
-        load_project(root / "bakery.yml", known_targets=())
+        load_project(root / "bakery.yml")
     assert (
         str(caught.value)
         == "bakery.yml:4: role set 'web' has no target; write targets: [NAME] under defaults"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.load.format import PROJECT
+from bakery.load.format import project_format
 from bakery.load.mistakes import Mistakes
 from bakery.load.scalar_shapes import Spot
 from bakery.load.schema import json_schema
@@ -50,7 +50,7 @@ def instance(node: Node) -> Any:
 
 def accepted(node: Node) -> bool:
     mistakes = Mistakes("bakery.yml")
-    PROJECT.read(node, Spot("", 1), mistakes=mistakes)
+    project_format().read(node, Spot("", 1), mistakes=mistakes)
     return not len(mistakes)
 
 

@@ -44,7 +44,10 @@ def a_provision(**use: object) -> Provision:
     fields = {"vars": {}, "set_vars": {}, "vars_files": (), "inputs": (), **use}
     role = RoleUse(name="web", version=None, origin="web", where=Place("bakery.yml", 1), **fields)
     return Provision(
-        role, (Path("/roles"),), VaultSpec(tuple(map(VaultIdentity, ("prod@vault.py", "plain", "/abs")))), {}
+        (role,),
+        (Path("/roles"),),
+        VaultSpec(tuple(map(VaultIdentity, ("prod@vault.py", "plain", "/abs")))),
+        {},
     )
 
 

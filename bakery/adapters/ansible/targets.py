@@ -1,0 +1,28 @@
+"""Reads what kinds of target say of themselves: their task files, and ``files/target.json`` in their role."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bakery.adapters.ansible.places import Places, find_places, known_targets
+from bakery.model.target import TargetKind
+
+
+def target_kinds(places: Places | None = None) -> tuple[TargetKind, ...]:
+    """The kinds that can be used here, sorted by name."""
+    places = places or find_places()
+    roles = places.collection / "roles"
+    return tuple(_read(name, roles / f"target_{name}") for name in known_targets(places))
+
+
+def _read(name: str, role: Path) -> TargetKind:
+    told = json.loads((role / "files" / "target.json").read_bytes())
+    forms = told.get("base_forms", {})
+    return TargetKind(
+        name=name,
+        steps=frozenset(path.stem for path in (role / "tasks").glob("*.yml")),
+        bases=(*told.get("bases", ()), *forms),
+        base_forms=forms,
+        options=told.get("options"),
+    )

@@ -1,0 +1,66 @@
+"""Targets that cannot freeze a machine after each role: one machine gets them all and is captured once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bakery.flows.images import ImageJob, image_variables, record_image
+from bakery.flows.kitchen import KEEPING, Kitchen, minded_machine
+from bakery.model.records import ImageRecord
+from bakery.model.run import Provision
+from bakery.ports import TaskWatch
+
+
+def bake_whole(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str, Any]:
+    """Launch, provision, capture, boot, verify and (if the checks passed) name the image in one run.
+
+    Returns what the run handed up.
+    """
+    name, target = job.plan.role_set.name, job.plan.target
+    owner: dict[str, Any] = {"bakery_owner": None} if job.keep else {}
+    with (
+        minded_machine(kitchen, target, purpose=KEEPING if job.keep else "verify", role_set=name) as verifier,
+        minded_machine(kitchen, target, purpose="bake", role_set=name) as builder,
+    ):
+        told = {
+            **image_variables(kitchen, job),
+            **owner,
+            "bakery_role_set": name,
+            "bakery_base_config": dict(job.base.config),
+            "bakery_builder_machine_id": builder.id,
+            "bakery_image_machine_id": verifier.id,
+        }
+        up = kitchen.run("whole.yml", target, told, provision=_provision(job), watch=watch)
+        builder.gone()
+        if job.keep:
+            verifier.leave_running()
+        else:
+            verifier.gone()
+    return up
+
+
+def _provision(job: ImageJob) -> Provision:
+    return Provision(
+        uses=tuple(node.use for node in job.plan.nodes),
+        roles_path=job.project.roles_path,
+        vault=job.project.vault,
+        environment={"SOURCE_DATE_EPOCH": str(job.base.epoch), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:
+    """The verified image of this recipe that the target has, whoever made it; recorded here if it was not."""
+    plan = job.plan
+    asked = {
+        "bakery_fingerprint": plan.fingerprint,
+        "bakery_checks_digest": plan.checks_digest,
+        "bakery_role_set": plan.role_set.name,
+    }
+    found = kitchen.run("find.yml", plan.target, asked).get("found")
+    if not found:
+        return None
+    known = plan.image
+    if known and known.artifact["id"] == found["artifact"]["id"]:
+        return known
+    return record_image(kitchen, job, found, seconds=0.0)
