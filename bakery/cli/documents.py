@@ -241,13 +241,16 @@ class ShownBase(TypedDict):
 class ShowDocument(TypedDict):
     """``bakery show``; ``config`` is the image config the role set asks for.
 
-    ``base`` is null if the base was renewed or removed since.
+    ``base`` is null if the base was renewed or removed since. ``roles`` are pairs of name and version, also
+    of an image without layers; ``elsewhere`` are the newest images of the role set on other targets.
     """
 
     image: ImageBody
     base: ShownBase | None
     layers: list[ShownLayer]
+    roles: list[list[str | None]]
     config: dict[str, Any]
+    elsewhere: list[ImageBody]
 
 
 class DiffDocument(TypedDict):

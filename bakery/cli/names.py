@@ -33,10 +33,12 @@ def check_role_sets(project: Project, names: Iterable[str]) -> None:
 def image_named(kitchen: Kitchen, name: str, target: str | None = None, *, session: Session) -> ImageRecord:
     """The image a user means, or a refusal with the one that was probably meant.
 
-    An image of the project at hand goes before those of others; where it is of another one, that is said.
+    ``NAME@TARGET`` says the target, as ``target`` does. An image of the project at hand goes before those of
+    others; where it is of another one, that is said.
     """
     from bakery.flows.machines import find_image
 
+    name, target = _on_target(name, target)
     project = project_name(session)
     try:
         image = find_image(kitchen, name, target, project=project)
@@ -51,6 +53,7 @@ def inside_named(kitchen: Kitchen, name: str, target: str | None = None, *, sess
     """What a shell opens on when a user says ``name``; see ``image_named``."""
     from bakery.flows.machines import find_inside
 
+    name, target = _on_target(name, target)
     project = project_name(session)
     try:
         inside = find_inside(kitchen, name, target, project=project)
@@ -60,6 +63,14 @@ def inside_named(kitchen: Kitchen, name: str, target: str | None = None, *, sess
     if image and (said := _whose(kitchen, name, image, project=project)):
         remark(session, f"bakery: {said}")
     return inside
+
+
+def _on_target(name: str, target: str | None) -> tuple[str, str | None]:
+    """What ``NAME@TARGET`` means; no name of an image has an ``@``."""
+    before, at, after = name.rpartition("@")
+    if at and target and target != after:
+        raise InputError(f"'{name}' is not on target '{target}'", hint="leave --target out")
+    return (before, after) if at else (name, target)
 
 
 def _refusal(kitchen: Kitchen, name: str, target: str | None, *, error: InputError) -> InputError:

@@ -14,11 +14,15 @@ from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
 
 @dataclass(frozen=True)
 class ImageView:
-    """An image with its role layers, lowest first; ``base`` is None if it was renewed or removed since."""
+    """An image with its role layers, lowest first; ``base`` is None if it was renewed or removed since.
+
+    ``elsewhere`` are the newest images of the same role set and project on other targets.
+    """
 
     image: ImageRecord
     layers: tuple[LayerRecord, ...]
     base: BaseRecord | None = None
+    elsewhere: tuple[ImageRecord, ...] = ()
 
 
 def view_image(kitchen: Kitchen, image: ImageRecord) -> ImageView:
@@ -27,7 +31,10 @@ def view_image(kitchen: Kitchen, image: ImageRecord) -> ImageView:
     layers = tuple(known[image.target, key] for key in image.layers if (image.target, key) in known)
     bases = (one for one in kitchen.catalog.bases().values() if one.target == image.target)
     base = next((one for one in bases if one.digest == image.base_digest), None)
-    return ImageView(image, layers, base)
+    mine = (image.role_set, image.project)
+    others = {one.target: one for one in kitchen.catalog.images() if (one.role_set, one.project) == mine}
+    elsewhere = tuple(one for target, one in sorted(others.items()) if target != image.target)
+    return ImageView(image, layers, base, elsewhere)
 
 
 def compare_images(kitchen: Kitchen, ours: ImageRecord, theirs: ImageRecord) -> Mapping[str, Any]:

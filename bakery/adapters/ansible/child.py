@@ -180,7 +180,7 @@ def censor_events(censor: Censor, outcomes: dict[str, str]) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End at once: what is registered for the end is done, but Ansible is not taken apart object by object."""
+    """End at once: what is registered for the end is done, but nobody takes Ansible apart first."""
     atexit._run_exitfuncs()  # noqa: SLF001  # there is no other way to have them run
     sys.stdout.flush()
     sys.stderr.flush()
@@ -200,7 +200,7 @@ def main() -> None:
 
     sys.argv[0] = "ansible-playbook"
     playbook = import_module("ansible.cli.playbook")
-    # It all stays: nobody need look at it again, not here and not in a worker, which would copy it by looking.
+    # It all stays: nobody need look at it again, here or in a worker, which would copy it by looking.
     gc.freeze()
     gc.enable()
     try:

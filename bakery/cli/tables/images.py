@@ -93,7 +93,9 @@ def show_document(view: ImageView, *, latest: bool) -> ShowDocument:
         "image": image_body(view.image, latest=latest),
         "base": _shown_base(view),
         "layers": [_shown_layer(layer) for layer in view.layers],
+        "roles": [list(role) for role in view.image.inputs.get("roles", ())],
         "config": dict(config),
+        "elsewhere": [image_body(one, latest=True) for one in view.elsewhere],
     }
 
 
@@ -120,12 +122,38 @@ def show_text(document: ShowDocument, paint: Paint, *, packages: bool, run: str 
     target = paint.dim(f"on {image['target']}, fingerprint {short(image['fingerprint'])}")
     parts = [f"{paint.bold(image['role_set'])}  {target}"]
     parts += [f"  {paint.dim(f'{label:7}')} {clean(value)}" for label, value in facts if value]
-    parts += ["", _layer_table(document, paint)]
+    parts += ["", _layer_table(document, paint) if document["layers"] else _role_table(document, paint)]
     if document["config"]:
         parts += ["", paint.dim("  CONFIG"), *_config_lines(document["config"])]
     if packages:
         parts += ["", *_package_lines(document["layers"], paint)]
+    if document["elsewhere"]:
+        parts += ["", _side_by_side(document, paint)]
     return "\n".join(parts)
+
+
+def _role_table(document: ShowDocument, paint: Paint) -> str:
+    """The roles of an image that has no layers of its own."""
+    rows: list[list[str | Cell]] = [[name or "", version or ""] for name, version in document["roles"]]
+    return grid([Column("ROLE", elastic=True), Column("VERSION")], rows, paint, indent="  ")
+
+
+def _side_by_side(document: ShowDocument, paint: Paint) -> str:
+    """The image beside those of the same role set on other targets."""
+    columns = [Column("TARGET"), Column("FINGERPRINT"), Column("IMAGE", elastic=True), Column("CHECKS")]
+    columns += [Column("MADE"), Column("BASE", elastic=True)]
+    rows: list[list[str | Cell]] = [
+        [
+            image["target"],
+            short(image["fingerprint"]),
+            short(image["artifact"]["id"]),
+            Cell(f"{image['checks']['passed']} passed", "green"),
+            age(image["made"]),
+            image["base"],
+        ]
+        for image in (document["image"], *document["elsewhere"])
+    ]
+    return grid(columns, rows, paint, indent="  ")
 
 
 def verify_document(image: ImageRecord, report: CheckReport, *, latest: bool) -> VerifyDocument:

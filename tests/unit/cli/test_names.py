@@ -115,3 +115,17 @@ def test_a_project_is_called_as_its_file_or_its_directory_says(session: Session,
         assert project_name(session) == name
     with pytest.raises(InputError):
         project_name(replace(session, project=tmp_path / "nowhere"))
+
+
+def test_a_name_may_say_its_target(shop: Workplace, session: Session) -> None:
+    here, there = (
+        image_record("web", target=target, fingerprint=target[0] * 64) for target in ("here", "there")
+    )
+    for image in (here, there):
+        shop.catalog.add_image(image)
+    assert image_named(shop.kitchen, "web@here", session=session) == here
+    assert image_named(shop.kitchen, f"web:{'t' * 12}@there", "there", session=session) == there
+    with pytest.raises(InputError, match="there is no image 'web' on target 'nowhere'; it is on here, there"):
+        image_named(shop.kitchen, "web@nowhere", session=session)
+    with pytest.raises(InputError, match="'web@here' is not on target 'there'; leave --target out"):
+        image_named(shop.kitchen, "web@here", "there", session=session)

@@ -207,6 +207,13 @@ def test_show_begins_its_layers_with_the_base() -> None:
     assert re.search(r"^  \(base\) bookworm +content of b +241 MB +9001$", text, re.MULTILINE)
 
 
+def test_show_of_an_image_without_layers_lists_its_roles_and_the_other_targets(golden: Golden) -> None:
+    elsewhere = (image_record("api", target="other", fingerprint="0e" * 32, made="in May"),)
+    image = replace(shown().image, layers=(), inputs={"roles": [["common", "1.0.0"], ["nginx", None]]})
+    document = show_document(ImageView(image, (), elsewhere=elsewhere), latest=True)
+    golden("show_side_by_side", show_text(document, NARROW, packages=False, run=None))
+
+
 def test_show_with_packages(golden: Golden) -> None:
     golden("show_packages", show_text(show_document(shown(), latest=True), PLAIN, packages=True, run=None))
 
