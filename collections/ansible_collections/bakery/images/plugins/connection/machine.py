@@ -340,8 +340,8 @@ class Connection(ConnectionBase):
 
     def _ssh_executor(self) -> Any:
         # Not for every task that does without: this file is loaded anew for each of them.
+        from ansible_collections.bakery.images.plugins.module_utils.ssh_login import SshMaster, SshWay
         from ansible_collections.bakery.images.plugins.plugin_utils.ssh_executor import SshExecutor
-        from ansible_collections.bakery.images.plugins.plugin_utils.ssh_master import SshMaster, SshWay
 
         needed = {option: self.get_option(option) for option in _NEEDED_FOR_SSH}
         missing = [_NEEDED_FOR_SSH[option] for option, value in needed.items() if not value]

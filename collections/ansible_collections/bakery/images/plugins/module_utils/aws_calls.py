@@ -1,7 +1,7 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only door to AWS: calls that retry what is worth it, and failures that say what was attempted on what."""
+"""The only door to AWS: calls that retry what is worth it, and failures that say what was attempted."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _Answer = TypeVar("_Answer")
 # With the growing, jittered pauses of the mode "standard" these outlast a minute of throttling.
 _ATTEMPTS = 9
 _CONNECT_S, _READ_S = 10, 60
-# The first look comes soon, for what is usually fast; later ones are as rare as they may be for a look to find
-# a change within three seconds.
+# The first look comes soon, for what is usually fast; later ones are as rare as they may be for a look to
+# find a change within three seconds.
 _FIRST_POLL_S, _LAST_POLL_S = 0.5, 2.5
 # How long a thing of our own making may stay unknown to other calls: EC2 is eventually consistent.
 NOT_FOUND_PATIENCE_S = 60.0
@@ -40,11 +40,15 @@ _FORBIDDEN = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOp
 
 
 class AwsFailure(MachineFailure):
-    """A call failed for good; ``code`` is the service's error code, or ``""`` where it did not answer."""
+    """A call failed for good; ``code`` is the service's error code, or ``""`` where it did not answer.
 
-    def __init__(self, message: str, *, code: str = "") -> None:
+    With ``lost`` the call may have been carried out all the same: only its answer did not arrive.
+    """
+
+    def __init__(self, message: str, *, code: str = "", lost: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.lost = lost
 
     @property
     def not_found(self) -> bool:
@@ -73,8 +77,8 @@ class Aws:
     ) -> dict[str, Any]:
         """Call ``operation`` (boto3's name, such as ``run_instances``); AwsFailure if it fails for good.
 
-        ``about`` says what is attempted on what, for the failure: "start an instance from ami-1". ``attempts``
-        counts the first one.
+        ``about`` says what is attempted on what, for the failure: "start an instance from ami-1".
+        ``attempts`` counts the first one.
         """
         with translated(about, operation=operation, region=self.region):
             answer: dict[str, Any] = getattr(client(service, self.region, attempts), operation)(**arguments)
@@ -128,7 +132,8 @@ def _region() -> str:
 @contextmanager
 def translated(about: str, *, operation: str, region: str) -> Iterator[None]:
     """Turn boto3's errors into an AwsFailure that is a sentence."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NoConnection
 
     try:
         yield
@@ -138,7 +143,10 @@ def translated(about: str, *, operation: str, region: str) -> Iterator[None]:
         raise AwsFailure(_sentence(about, operation, region, code=code, text=text), code=code) from error
     except BotoCoreError as error:
         text = str(error).strip().rstrip(".")
-        raise AwsFailure(f"could not {about} in {region}: {text}{_advice(type(error).__name__)}") from error
+        raise AwsFailure(
+            f"could not {about} in {region}: {text}{_advice(type(error).__name__)}",
+            lost=isinstance(error, (NoConnection, HTTPClientError)),
+        ) from error
 
 
 def _sentence(about: str, operation: str, region: str, *, code: str, text: str) -> str:
@@ -162,15 +170,55 @@ def _advice(error: str) -> str:
 
 def known_by_now(look: Callable[[], _Answer], *, patience_s: float = NOT_FOUND_PATIENCE_S) -> _Answer:
     """The answer about something that we have just made, which some calls may not know of yet."""
-    deadline = time.monotonic() + patience_s
-    for pause in pauses():
-        try:
-            return look()
-        except AwsFailure as failure:
-            if not failure.not_found or time.monotonic() + pause > deadline:
-                raise
-        time.sleep(pause)
-    raise AssertionError  # pauses never end
+    return Patience(patience_s).until_done(look, worth_again=lambda failure: failure.not_found)
+
+
+class Patience:
+    """So many seconds for everything that is waited for together.
+
+    ``now`` and ``sleep`` are those of the module time.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.seconds = seconds
+        self._now = now
+        self._sleep = sleep
+        self._end = now() + seconds
+
+    def left(self) -> float:
+        """Seconds that are left, at least 0."""
+        return max(0.0, self._end - self._now())
+
+    def looks(self) -> Iterator[None]:
+        """Come back at once, then after each of ``pauses``; ends when the time is up, after a last look."""
+        for pause in pauses():
+            yield
+            left = self.left()
+            if not left:
+                return
+            self._sleep(min(pause, left))
+
+    def until_done(
+        self, call: Callable[[], _Answer], *, worth_again: Callable[[AwsFailure], bool]
+    ) -> _Answer:
+        """The answer of a call that is made again while its failure is worth it and there is time."""
+        for _look in self.looks():
+            try:
+                return call()
+            except AwsFailure as failure:
+                if not worth_again(failure) or not self.left():
+                    raise
+        raise MachineFailure("there was no time left")  # not even for the first
+
+    def at_most(self, seconds: float) -> Patience:
+        """A part of it."""
+        return Patience(min(seconds, self.left()), now=self._now, sleep=self._sleep)
 
 
 def pauses() -> Iterator[float]:

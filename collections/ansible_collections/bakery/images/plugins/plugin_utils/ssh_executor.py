@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
+from ansible_collections.bakery.images.plugins.module_utils.ssh_login import SshMaster
 from ansible_collections.bakery.images.plugins.plugin_utils.executor import (
     CommandsOnly,
     Outcome,
     run_process,
 )
-from ansible_collections.bakery.images.plugins.plugin_utils.ssh_master import SshMaster
 
 _BROKEN = 255  # ssh(1): an error occurred, or the command exited with just that
 # Tells a command's own 255 by its mark ($0), and the end by a signal as a shell does, of which ssh makes 255.
