@@ -41,13 +41,13 @@ def _at(path: str, action: Action, reason: str) -> Rule:
     return Rule(where, re.escape(name), action, reason)
 
 
-_RUNTIME = "the container engine mounts its own"
+RUNTIME = "the container engine mounts its own"
 _IDENTITY = "every machine that starts from the image must make its own"
 _TEMPORARY = "lives no longer than the machine"
 _CACHE = "a cache of apt, stale when the image is used"
 _BACKUP = "the previous version of a file, kept by the tool that changed it"
 _HISTORY = "what somebody did in the machine"
-_RANDOM = "differs from bake to bake and is made again when needed"
+RANDOM = "differs from bake to bake and is made again when needed"
 
 RULES: tuple[Rule, ...] = (
     _at("etc/machine-id", Action.EMPTY, "machine-id(5): an image carries an empty one"),
@@ -56,9 +56,9 @@ RULES: tuple[Rule, ...] = (
     _at("var/lib/systemd/random-seed", Action.DROP, _IDENTITY),
     _at("var/lib/systemd/credential.secret", Action.DROP, _IDENTITY),
     Rule("etc/nvme", r"host(id|nqn)", Action.DROP, _IDENTITY),
-    _at("etc/hostname", Action.DROP, _RUNTIME),
-    _at("etc/hosts", Action.DROP, _RUNTIME),
-    _at("etc/resolv.conf", Action.DROP, _RUNTIME),
+    _at("etc/hostname", Action.DROP, RUNTIME),
+    _at("etc/hosts", Action.DROP, RUNTIME),
+    _at("etc/resolv.conf", Action.DROP, RUNTIME),
     _at("run", Action.CONTENTS, _TEMPORARY),
     _at("tmp", Action.CONTENTS, _TEMPORARY),
     _at("var/tmp", Action.CONTENTS, _TEMPORARY),
@@ -73,9 +73,9 @@ RULES: tuple[Rule, ...] = (
     _at("var/log/journal", Action.CONTENTS, "the journal of the machine"),
     _at("var/log", Action.LOGS, "logs of the bake (dpkg, alternatives, apt, services, logins)"),
     _at("var/cache/ldconfig/aux-cache", Action.DROP, "holds inode numbers and times of the machine"),
-    _at("var/cache/man", Action.FILES, _RANDOM),
-    _at("var/cache/fontconfig", Action.FILES, _RANDOM),
-    _at("var/lib/systemd/catalog/database", Action.DROP, _RANDOM),
+    _at("var/cache/man", Action.FILES, RANDOM),
+    _at("var/cache/fontconfig", Action.FILES, RANDOM),
+    _at("var/lib/systemd/catalog/database", Action.DROP, RANDOM),
     Rule("var/lib/systemd/timers", r"stamp-.*", Action.DROP, "when timers ran in the machine"),
     _at("var/lib/logrotate/status", Action.DROP, "when logs of the machine were rotated"),
     _at("var/lib/logrotate.status", Action.DROP, "when logs of the machine were rotated"),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -14,6 +14,8 @@ from ansible_collections.bakery.images.plugins.module_utils.failure import Machi
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerCorrupt, StoreError
 
 HOME_OPTION: dict[str, Any] = {"home": {"type": "path", "required": True}}
+
+REGION_OPTION: dict[str, Any] = {"region": {"type": "str"}}
 
 OWNER_OPTIONS: dict[str, Any] = {
     "owner": {
@@ -38,18 +40,25 @@ def failure(error: Exception) -> dict[str, Any]:
 
 
 def run_module(
-    make_module: type[AnsibleModule], ensure: Callable[..., dict[str, Any]], **settings: Any
+    make_module: type[AnsibleModule],
+    ensure: Callable[..., dict[str, Any]],
+    *,
+    common: Mapping[str, Any] = HOME_OPTION,
+    **settings: Any,
 ) -> None:
-    """Run a module that works on a home, from its arguments to its result; this ends the process.
+    """Run a module from its arguments to its result; this ends the process.
 
     ``ensure(params, apply=…)`` returns the result; without ``apply``, which is check mode, it changes
     nothing. ``warnings`` in it are issued. MachineFailure and StoreError become the module's failure.
-    ``settings`` are AnsibleModule's own; the option ``home`` joins its ``argument_spec``.
+    ``settings`` are AnsibleModule's own; the options ``common`` join its ``argument_spec``: for most modules
+    that is the home they work on.
     """
-    settings["argument_spec"] = {**HOME_OPTION, **settings.get("argument_spec", {})}
+    settings["argument_spec"] = {**common, **settings.get("argument_spec", {})}
     module = make_module(supports_check_mode=True, **settings)
-    # Engines want the place itself of a tree they run, not a link to it.
-    params = {**module.params, "home": os.path.realpath(module.params["home"])}
+    params = dict(module.params)
+    if params.get("home"):
+        # Engines want the place itself of a tree they run, not a link to it.
+        params["home"] = os.path.realpath(params["home"])
     try:
         result = ensure(params, apply=not module.check_mode)
     except (MachineFailure, StoreError) as error:

@@ -1,0 +1,359 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Capturing an instance as an AMI: stop it, make the image, wait for it, and let go of the instance.
+
+The instance is terminated once every snapshot of the image is complete: from then on EC2 needs nothing of
+it. Before that its volumes are kept, so that nothing depends on how EC2 reads a volume that is deleted
+while its snapshot is still being written; it is stopped all the while, which costs its volumes alone.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
+from ansible_collections.bakery.images.plugins.module_utils.aws_calls import (
+    Aws,
+    AwsFailure,
+    known_by_now,
+    pauses,
+)
+from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
+    find_image,
+    image_traits,
+    images_named,
+    look_at_snapshots,
+    own_images,
+    remove_image,
+    snapshots_of,
+    snapshots_tagged,
+    tags_of,
+)
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.interruptions import Interruptions, noticed
+
+# CreateImage, parameter Name.
+_NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}\Z")
+_LIVE_STATES = ("pending", "running", "stopping", "stopped")
+_DEAD_STATES = frozenset({"shutting-down", "terminated"})
+_BUSY = frozenset({"IncorrectState", "IncorrectInstanceState"})
+_STATE_PATIENCE_S = 120.0
+_DUPLICATE = "InvalidAMIName.Duplicate"
+_FAILED_STATES = frozenset({"failed", "error", "invalid", "deregistered"})
+# How long an image may stay unknown whose making was interrupted.
+_LOST_PATIENCE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What to make of which machine. ``base`` has the traits that the image must share (image_traits)."""
+
+    machine_id: str
+    names: tuple[str, ...]
+    tags: Mapping[str, str]
+    base: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+    timeout_s: float = 3600.0
+
+
+@dataclass
+class Captured:
+    """The image, and what is worth a warning."""
+
+    image: dict[str, Any]
+    changed: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+def image_names(wanted: str, *, role_set: str, fingerprint: str, machine_id: str) -> tuple[str, ...]:
+    """Names that the image may have, best first. A name that somebody chose is the only one."""
+    if wanted:
+        return (checked_name(wanted),)
+    name = "-".join(part for part in ("bakery", role_set, fingerprint[:12]) if part)
+    again = sha256(machine_id.encode()).hexdigest()[:6]  # the same role set was baked before
+    return checked_name(name), checked_name(f"{name}-{again}")
+
+
+def checked_name(name: str) -> str:
+    """``name``, if EC2 takes it as the name of an image."""
+    if not _NAME.match(name):
+        raise MachineFailure(
+            f"'{name}' cannot be the name of an image: 3 to 128 letters, digits, spaces and ()[]./-'@_ can"
+        )
+    return name
+
+
+class ImageMaker:
+    """Makes one image. ``journal`` is told the image's id the moment it is known."""
+
+    def __init__(self, aws: Aws, capture: Capture, journal: Callable[..., None]) -> None:
+        self._aws = aws
+        self._capture = capture
+        self._journal = journal
+        self._deadline = time.monotonic() + capture.timeout_s
+        self._warnings: list[str] = []
+
+    def find(self) -> dict[str, Any] | None:
+        """The image, if this machine's was made before; MachineFailure if its name is somebody else's."""
+        free = False
+        for name in self._capture.names:
+            holder = next(iter(images_named(self._aws, name)), None)
+            if holder is not None and self._is_ours(holder):
+                return holder
+            free = free or holder is None
+        if not free:
+            raise self._name_is_taken()
+        return None
+
+    def make(self) -> Captured:
+        """Make the image, or go on with it; whatever goes wrong, nothing of it stays."""
+        image_id, changed = "", False
+        with noticed() as interruptions:
+            try:
+                image = self.find()
+                if image is None:
+                    changed = True
+                    image_id = self._create(self._stopped_instance(), interruptions)
+                else:
+                    image_id = image["ImageId"]
+                image = self._await(image_id)
+                self._refuse_differences(image)
+            except BaseException:
+                # The first error is the one to tell; what cannot be removed now is left to the sweep.
+                with suppress(MachineFailure):
+                    self._remove(image_id)
+                raise
+        return Captured(image, changed, self._warnings)
+
+    def _is_ours(self, image: Mapping[str, Any]) -> bool:
+        return tags_of(image).get(ec2_tags.MACHINE) == self._capture.machine_id
+
+    def _name_is_taken(self) -> MachineFailure:
+        name = self._capture.names[0]
+        holder = next(iter(images_named(self._aws, name)), {})
+        tags = tags_of(holder)
+        image_id = holder.get("ImageId", "another image")
+        if ec2_tags.MACHINE in tags and tags.get(ec2_tags.STATUS) != ec2_tags.VERIFIED:
+            return MachineFailure(
+                f"the name '{name}' is taken in {self._aws.region} by {image_id}, which another bake made "
+                "and did not verify; wait for it, or run 'bakery sweep' if it is gone"
+            )
+        return MachineFailure(
+            f"the name '{name}' is taken in {self._aws.region} by {image_id}; choose another image name, or "
+            "deregister that image"
+        )
+
+    def _stopped_instance(self) -> str:
+        """Stop the machine's instance through the API; returns its id."""
+        instance_id = find_instance(self._aws, self._capture.machine_id)["InstanceId"]
+        asked = False
+        for pause in pauses():
+            instance = look_at_instance(self._aws, instance_id)
+            state = instance["State"]["Name"]
+            if state == "stopped":
+                return instance_id
+            if state in _DEAD_STATES:
+                raise MachineFailure(
+                    f"instance {instance_id} is {state} and cannot be captured{_reason(instance)}"
+                )
+            if not asked and state in {"pending", "running"}:
+                asked = self._asked_to_stop(instance_id)
+            if time.monotonic() + pause > self._deadline:
+                raise self._too_late(f"instance {instance_id} is still {state}")
+            time.sleep(pause)
+        raise AssertionError  # pauses never end
+
+    def _asked_to_stop(self, instance_id: str) -> bool:
+        try:
+            self._aws.call("stop_instances", f"stop instance {instance_id}", InstanceIds=[instance_id])
+        except AwsFailure as failure:
+            if failure.code in _BUSY:  # such as one that is pending: ask again
+                return False
+            raise
+        return True
+
+    def _create(self, instance_id: str, interruptions: Interruptions) -> str:
+        for name in self._capture.names:
+            # An interruption in the middle of the call would leave an image whose id nobody knows.
+            with interruptions.held():
+                image_id = self._created(instance_id, name)
+                if image_id:
+                    self._journal(image=image_id)
+            if image_id:
+                return image_id
+        raise self._name_is_taken()
+
+    def _created(self, instance_id: str, name: str) -> str | None:
+        """Id of the new image; None if somebody else's has the name."""
+        deadline = min(self._deadline, time.monotonic() + _STATE_PATIENCE_S)
+        for pause in pauses():
+            try:
+                answer = self._aws.call(
+                    "create_image",
+                    f"make image '{name}' of instance {instance_id}",
+                    InstanceId=instance_id,
+                    Name=name,
+                    Description=self._capture.description,
+                    NoReboot=False,
+                    TagSpecifications=ec2_tags.specifications(self._capture.tags, ["image", "snapshot"]),
+                )
+            except AwsFailure as failure:
+                if failure.code == _DUPLICATE:
+                    return self._own_of_name(name)
+                if failure.code not in _BUSY or time.monotonic() + pause > deadline:
+                    raise
+            else:
+                return str(answer["ImageId"])
+            time.sleep(pause)
+        raise AssertionError  # pauses never end
+
+    def _own_of_name(self, name: str) -> str | None:
+        """Our own image of that name: its making succeeded, but the answer was lost."""
+        holder = next(iter(images_named(self._aws, name)), None)
+        return str(holder["ImageId"]) if holder and self._is_ours(holder) else None
+
+    def _await(self, image_id: str) -> dict[str, Any]:
+        """Wait until the image can be used, and release the instance as soon as it may go."""
+        released, said = False, "no snapshot yet"
+        known_until = time.monotonic() + _STATE_PATIENCE_S
+        for pause in pauses():
+            image = find_image(self._aws, image_id) or {}
+            state = image.get("State", "unknown")
+            if state in _FAILED_STATES or (state == "unknown" and time.monotonic() > known_until):
+                raise MachineFailure(f"image {image_id} is {state}{_reason(image)}")
+            if not released:
+                snapshots = look_at_snapshots(self._aws, snapshots_of(image))
+                said = _progress(snapshots)
+                _refuse_failed(image_id, snapshots)
+                if state == "available" or _are_complete(image, snapshots):
+                    self._release()
+                    released = True
+            if state == "available":
+                return image
+            if time.monotonic() + pause > self._deadline:
+                raise self._too_late(f"image {image_id} is still {state} ({said})")
+            time.sleep(pause)
+        raise AssertionError  # pauses never end
+
+    def _release(self) -> None:
+        """Terminate the instance; a refusal does not cost the image: the machine is discarded later."""
+        machine_id = self._capture.machine_id
+        try:
+            for instance in live_instances(self._aws, machine_id):
+                instance_id = instance["InstanceId"]
+                self._aws.call(
+                    "terminate_instances", f"terminate instance {instance_id}", InstanceIds=[instance_id]
+                )
+        except AwsFailure as failure:
+            self._warnings.append(f"the instance of machine '{machine_id}' was not released: {failure}")
+
+    def _refuse_differences(self, image: Mapping[str, Any]) -> None:
+        ours = image_traits(image)
+        wrong = [
+            f"{name} is {_shown(ours[name])} instead of {_shown(value)}"
+            for name, value in sorted(self._capture.base.items())
+            if name in ours and ours[name] != value
+        ]
+        if wrong:
+            raise MachineFailure(
+                f"image {image['ImageId']} would not start as its base does: {'; '.join(wrong)}"
+            )
+
+    def _too_late(self, what: str) -> MachineFailure:
+        minutes = self._capture.timeout_s / 60
+        return MachineFailure(f"{what} after {minutes:g} minutes; allow more time if it only needs longer")
+
+    def _remove(self, image_id: str) -> None:
+        """Remove what there is of the image, found by its tags too: its making may have been cut short."""
+        images = {image["ImageId"]: image for image in self._made_images()}
+        if image_id and image_id not in images:  # made so lately that EC2 does not tell of it everywhere
+            image = known_by_now(lambda: self._must_find(image_id), patience_s=_LOST_PATIENCE_S)
+            images[image_id] = image
+        machine_id = self._capture.machine_id
+        snapshots = {one["SnapshotId"] for one in snapshots_tagged(self._aws, ec2_tags.MACHINE, machine_id)}
+        if any(tags_of(image).get(ec2_tags.STATUS) == ec2_tags.VERIFIED for image in images.values()):
+            return
+        for image in images.values():
+            remove_image(self._aws, image["ImageId"], snapshots | set(snapshots_of(image)))
+
+    def _made_images(self) -> list[dict[str, Any]]:
+        about = f"look for images of machine '{self._capture.machine_id}'"
+        return own_images(self._aws, about, [ec2_tags.having(ec2_tags.MACHINE, self._capture.machine_id)])
+
+    def _must_find(self, image_id: str) -> dict[str, Any]:
+        image = find_image(self._aws, image_id)
+        if image is None:
+            raise AwsFailure(f"image {image_id} is not there", code="InvalidAMIID.NotFound")
+        return image
+
+
+def find_instance(aws: Aws, machine_id: str) -> dict[str, Any]:
+    """The instance of a machine, by its tag; MachineFailure unless there is just one."""
+    found = known_by_now(lambda: live_instances(aws, machine_id))
+    if not found:
+        raise MachineFailure(f"machine '{machine_id}' has no instance in {aws.region}; launch it first")
+    if len(found) > 1:
+        ids = ", ".join(sorted(instance["InstanceId"] for instance in found))
+        raise MachineFailure(f"machine '{machine_id}' has several instances in {aws.region}: {ids}")
+    return found[0]
+
+
+def live_instances(aws: Aws, machine_id: str) -> list[dict[str, Any]]:
+    """The instances of a machine that are not gone or going."""
+    filters = [
+        ec2_tags.having(ec2_tags.MACHINE, machine_id),
+        {"Name": "instance-state-name", "Values": list(_LIVE_STATES)},
+    ]
+    pages = aws.pages(
+        "describe_instances", f"look for the instance of machine '{machine_id}'", Filters=filters
+    )
+    return [instance for page in pages for group in page["Reservations"] for instance in group["Instances"]]
+
+
+def look_at_instance(aws: Aws, instance_id: str) -> dict[str, Any]:
+    """What EC2 tells of an instance that is there."""
+    answer = known_by_now(
+        lambda: aws.call("describe_instances", f"look at instance {instance_id}", InstanceIds=[instance_id])
+    )
+    instance: dict[str, Any] = answer["Reservations"][0]["Instances"][0]
+    return instance
+
+
+def _reason(thing: Mapping[str, Any]) -> str:
+    reason = thing.get("StateReason") or {}
+    text = reason.get("Message") or reason.get("Code") or thing.get("StateTransitionReason") or ""
+    return f": {text}" if text else ""
+
+
+def _progress(snapshots: Sequence[Mapping[str, Any]]) -> str:
+    if not snapshots:
+        return "no snapshot yet"
+    return ", ".join(
+        f"{snapshot['SnapshotId']} at {snapshot.get('Progress') or snapshot['State']}"
+        for snapshot in snapshots
+    )
+
+
+def _refuse_failed(image_id: str, snapshots: Sequence[Mapping[str, Any]]) -> None:
+    for snapshot in snapshots:
+        if snapshot["State"] == "error":
+            why = snapshot.get("StateMessage") or "EC2 does not say why"
+            raise MachineFailure(f"snapshot {snapshot['SnapshotId']} of image {image_id} failed: {why}")
+
+
+def _are_complete(image: Mapping[str, Any], snapshots: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the image needs nothing of the instance any more: each disk's snapshot is complete."""
+    disks = [mapping for mapping in image.get("BlockDeviceMappings") or () if mapping.get("Ebs")]
+    complete = [snapshot for snapshot in snapshots if snapshot["State"] == "completed"]
+    return bool(disks) and len(complete) == len(disks)
+
+
+def _shown(value: Any) -> str:
+    return {True: "on", False: "off", "": "unset"}.get(value, str(value))

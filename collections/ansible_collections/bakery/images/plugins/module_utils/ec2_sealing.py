@@ -1,0 +1,111 @@
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sealing an image that boots by itself: what of the bake goes, and what stops writing before that.
+
+The rules for layers hold here, too, but for what they take away because a container's engine has its own,
+and for what the layers below would give back. The machine id is emptied and not, as ``cloud-init clean
+--machine-id`` has it, marked as uninitialized: systemd would then take the next boot for the first one of
+an installation, and enable services that a role has disabled (machine-id(5), "First Boot Semantics").
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils import ec2_sealing_program
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import (
+    RANDOM,
+    RULES,
+    RUNTIME,
+    Action,
+    Rule,
+)
+
+# The comments of the bake's keys begin so.
+KEY_COMMENT = "bakery:"
+_TIMEOUT_S = 300
+_LEASES = "what the network gave to the machine"
+_CRASHES = "crashes of the machine"
+_MACHINE_ONLY = "says which instance it is"
+
+BOOTABLE_RULES: tuple[Rule, ...] = (
+    *(rule for rule in RULES if rule.reason not in (RUNTIME, RANDOM) and rule.what != "run"),
+    Rule("var/lib/dhcp", r".*\.leases?(~|\..*)?", Action.DROP, _LEASES),
+    Rule("var/lib/dhclient", r".*\.leases?(~|\..*)?", Action.DROP, _LEASES),
+    Rule("var/lib/dhcpcd", r".*\.lease6?", Action.DROP, _LEASES),
+    Rule("var/lib/NetworkManager", r".*\.leases?|secret_key|timestamps|seen-bssids", Action.DROP, _LEASES),
+    Rule("etc/udev/rules.d", r"70-persistent-net\.rules", Action.DROP, _MACHINE_ONLY),
+    Rule("var/lib/amazon/ssm", r"i-.*", Action.DROP, _MACHINE_ONLY),
+    Rule("var", r"crash", Action.CONTENTS, _CRASHES),
+    Rule("var/lib/systemd", r"coredump", Action.CONTENTS, _CRASHES),
+)
+
+# Commands and whether they must succeed where they are installed. What would write once more when the
+# machine stops is stopped now, or goes on in memory.
+COMMANDS: tuple[tuple[tuple[str, ...], bool], ...] = (
+    (("cloud-init", "clean", "--logs", "--seed"), True),
+    (("systemctl", "stop", "syslog.socket", "rsyslog.service"), False),
+    (("systemctl", "stop", "systemd-random-seed.service"), False),
+    (("journalctl", "--relinquish-var"), False),
+)
+
+# The program comes through standard input and is never a file of the machine's.
+_START = (
+    "import json, sys; given = json.load(sys.stdin); names = {'__name__': '__sealing__', "
+    "'REQUEST': given['request']}; exec(compile(given['program'], 'sealing', 'exec'), names)"
+)
+
+
+def seal_machine(exec_words: Sequence[str], *, interpreter: str, apply: bool) -> dict[str, int]:
+    """Seal the machine that the words lead into; without ``apply`` only count.
+
+    Returns how many entries were ``removed`` and ``emptied``, and how many ``keys`` were taken out.
+    """
+    given = json.dumps({"program": _program(), "request": request(apply=apply)})
+    words = [*exec_words, interpreter, "-I", "-B", "-c", _START]
+    try:
+        done = subprocess.run(
+            words, input=given.encode(), capture_output=True, check=False, timeout=_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MachineFailure(f"the machine cannot be sealed: {error}") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().split("\n")[-1]
+        raise MachineFailure(f"the machine cannot be sealed: {said or f'exit status {done.returncode}'}")
+    counts: dict[str, Any] = json.loads(done.stdout)
+    if "failed" in counts:
+        raise MachineFailure(f"the machine cannot be sealed: {counts['failed']}")
+    return counts
+
+
+def request(*, apply: bool) -> dict[str, Any]:
+    """What the program in the machine is told."""
+    return {
+        "apply": apply,
+        "comment": KEY_COMMENT,
+        "commands": COMMANDS,
+        "rules": [(rule.where, rule.what, rule.action.value) for rule in BOOTABLE_RULES],
+    }
+
+
+def exec_words(directory: str) -> list[str]:
+    """The words into the machine whose directory this is; see machine_reach."""
+    path = os.path.join(directory, "reach.json")
+    try:
+        with open(path, encoding="utf-8") as source:
+            words: list[str] = json.load(source)["exec"]
+    except (OSError, ValueError, KeyError) as error:
+        raise MachineFailure(f"the way into the machine is not in {path}; launch it again") from error
+    return words
+
+
+def _program() -> str:
+    loader: Any = ec2_sealing_program.__loader__
+    source: str = loader.get_source(ec2_sealing_program.__name__)
+    return source

@@ -1,0 +1,194 @@
+#!/usr/bin/python
+# Copyright: the bakery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find an AMI to bake on, or one that was baked."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ec2_image_info
+author: the bakery contributors (!UNKNOWN)
+version_added: 0.1.0
+short_description: Find an AMI to bake on, or one that was baked
+description:
+  - Resolves O(base) to one AMI, by its id, by its owner and a pattern of its name, or by an SSM parameter.
+  - Or finds the verified AMI of this account that was baked from just these inputs, by its tag
+    C(bakery:fingerprint).
+extends_documentation_fragment:
+  - bakery.images.ec2
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.actiongroups
+options:
+  base:
+    description: Where the base comes from; one of V(id), V(name) and V(ssm).
+    type: dict
+    suboptions:
+      id:
+        description: Id of an AMI in the region. If it is deprecated, there is a warning.
+        type: str
+      name:
+        description:
+          - Name of the AMI, with C(*) and C(?) as wildcards. The newest one that is available is taken.
+          - Needs O(base.owner), because anybody may give an AMI any name.
+        type: str
+      owner:
+        description: Account id of the owner, or V(amazon), V(aws-marketplace) or V(self).
+        type: str
+      ssm:
+        description: Name of an SSM parameter that holds the id of an AMI.
+        type: str
+      architecture:
+        description:
+          - V(amd64) or V(arm64). An AMI for another one is refused.
+          - Needed with O(base.name) if there are images for several of them.
+        type: str
+      deprecated:
+        description: Take a deprecated AMI too, if it is the newest one with O(base.name).
+        type: bool
+        default: false
+  base_name:
+    description: What the base is called.
+    type: str
+    default: ''
+  fingerprint:
+    description: Fingerprint of all inputs of a bake.
+    type: str
+  role_set:
+    description: The image must have been baked from this role set.
+    type: str
+  regions:
+    description: Other regions in which the image that is found may have copies.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: bakery.images.ec2_image
+"""
+
+EXAMPLES = r"""
+- name: Resolve the newest Debian 12
+  bakery.images.ec2_image_info:
+    region: eu-central-1
+    base:
+      owner: "136693071363"
+      name: debian-12-amd64-*
+      architecture: amd64
+    base_name: debian-12
+  register: resolved
+
+- name: Find what was baked from these inputs
+  bakery.images.ec2_image_info:
+    fingerprint: "{{ fingerprint }}"
+  register: looked
+"""
+
+RETURN = r"""
+base:
+  description: The AMI to bake on.
+  returned: when O(base) is given
+  type: dict
+  contains:
+    name:
+      description: What the base is called.
+      type: str
+    digest:
+      description: Id of the AMI; a base of other content has another id.
+      type: str
+    resolved:
+      description: Id of the AMI.
+      type: str
+    epoch:
+      description: When the AMI was made, in seconds since 1970.
+      type: int
+    architecture:
+      description: V(amd64) or V(arm64).
+      type: str
+    systemd:
+      description: Always V(true).
+      type: bool
+    layers:
+      description: Always empty.
+      type: list
+      elements: str
+    config:
+      description:
+        - What decides how instances of the AMI start; C(image), C(root_device), C(size) of its volume in GiB,
+          C(architecture) in EC2's words, C(boot_mode), C(ena), C(imds), C(tpm) and C(region).
+      type: dict
+found:
+  description:
+    - The image that was baked, as M(bakery.images.ec2_image) tells of it, with C(regions), a list of copies.
+    - Empty if there is none.
+  returned: when O(fingerprint) is given
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
+from ansible_collections.bakery.images.plugins.module_utils.ec2_baked import find_baked
+from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import (
+    BaseSource,
+    describe_base,
+    resolve,
+)
+from ansible_collections.bakery.images.plugins.module_utils.wire import REGION_OPTION, run_module
+
+BASE_OPTIONS: dict[str, Any] = {
+    "id": {"type": "str"},
+    "name": {"type": "str"},
+    "owner": {"type": "str"},
+    "ssm": {"type": "str"},
+    "architecture": {"type": "str"},
+    "deprecated": {"type": "bool", "default": False},
+}
+
+
+def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
+    """Entry point of the module."""
+    run_module(
+        make_module,
+        find,
+        common=REGION_OPTION,
+        argument_spec={
+            "base": {
+                "type": "dict",
+                "options": BASE_OPTIONS,
+                "mutually_exclusive": [("id", "name", "ssm"), ("id", "owner"), ("ssm", "owner")],
+                "required_one_of": [("id", "name", "ssm")],
+                "required_together": [("name", "owner")],
+            },
+            "base_name": {"type": "str", "default": ""},
+            "fingerprint": {"type": "str"},
+            "role_set": {"type": "str"},
+            "regions": {"type": "list", "elements": "str", "default": []},
+        },
+        required_one_of=[("base", "fingerprint")],
+    )
+
+
+def find(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG001  # nothing is changed
+    """Find what is asked for."""
+    aws = Aws(params["region"])
+    result: dict[str, Any] = {"changed": False}
+    if params["base"]:
+        resolved = resolve(aws, source_of(params["base"]))
+        result["base"] = describe_base(resolved.image, name=params["base_name"], region=aws.region)
+        result["warnings"] = list(resolved.warnings)
+    if params["fingerprint"]:
+        result["found"] = find_baked(
+            aws, params["fingerprint"], role_set=params["role_set"] or "", regions=params["regions"]
+        )
+    return result
+
+
+def source_of(base: dict[str, Any]) -> BaseSource:
+    """The option O(base)."""
+    given = {name: value for name, value in base.items() if value is not None}
+    return BaseSource(image=given.pop("id", ""), **given)
+
+
+if __name__ == "__main__":
+    main()
