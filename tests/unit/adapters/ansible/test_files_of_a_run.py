@@ -227,7 +227,7 @@ def test_a_kind_for_tests_only_needs_its_variable(tmp_path: Path, monkeypatch: p
 
 def test_a_project_cannot_name_the_kind_that_isolates_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BAKERY_NULL_TARGET", raising=False)
-    assert known_targets() == ("container",)
+    assert known_targets() == ("container", "ec2")
 
 
 def test_a_package_without_its_collection_is_a_sentence(tmp_path: Path) -> None:
