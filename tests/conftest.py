@@ -6,18 +6,24 @@ import os
 import resource
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.ec2world.world import World
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever stands in tests/e2e needs root and real engines."""
+    """Whatever stands in tests/e2e and tests/ec2world needs root and real engines."""
     for item in items:
-        if item.path.is_relative_to(REPOSITORY / "tests" / "e2e"):
-            item.add_marker(pytest.mark.e2e)
+        for place in ("e2e", "ec2world"):
+            if item.path.is_relative_to(REPOSITORY / "tests" / place):
+                item.add_marker(pytest.mark.e2e)
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +71,28 @@ def podman(podman_environment: dict[str, str]) -> str:
     path = shutil.which("podman", path=podman_environment.get("PATH"))
     assert path, "podman is not installed; run `make setup`"
     return path
+
+
+@pytest.fixture(scope="session")
+def ec2_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The session's account of AWS; its base image is made once for all workers."""
+    from tests.ec2world.world import World  # moto takes seconds to import
+
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent
+    # Whoever works on this keeps the base image from run to run.
+    home = Path(os.environ.get("BAKERY_TEST_EC2_HOME", directory / "ec2"))
+    with World(home) as world:
+        yield world
+
+
+@pytest.fixture
+def world(ec2_world: World) -> Iterator[World]:
+    """The account, empty and without faults; whatever a test leaves there is gone after it."""
+    ec2_world.forget()
+    yield ec2_world
+    broken = ec2_world.broken
+    ec2_world.forget()
+    ec2_world.empty_account()
+    assert not broken, "\n".join(broken)

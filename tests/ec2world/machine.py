@@ -1,0 +1,182 @@
+"""The machine of an instance: a container that boots systemd on an overlay over the layers of a disk."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
+
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import delete_tree
+from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import (
+    copy_root_attributes,
+    mount_overlay,
+    unmount,
+)
+from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
+
+from tests.ec2world.base_image import SEED
+
+LABEL = "io.bakery-test.ec2world"
+_CAPABILITIES = ("MKNOD", "AUDIT_WRITE", "NET_RAW", "SYS_NICE")
+_STOP_TIMEOUT_S = 60
+_SSH = 22
+
+
+@dataclass(frozen=True)
+class Disk:
+    """What is on a volume: frozen trees, lowest first, by their names below the directory ``store``."""
+
+    store: Path
+    layers: tuple[str, ...]
+
+    def with_layer(self, name: str) -> Disk:
+        return Disk(self.store, (*self.layers, name))
+
+
+@dataclass
+class Machine:
+    """A machine at ``address``; its own changes are in ``directory``/upper until they are frozen."""
+
+    instance_id: str
+    address: str
+    disk: Disk
+    directory: Path
+    world: str
+    pid: int | None = None
+    _over: bool = False
+    _lock: RLock = field(default_factory=RLock)
+
+    @property
+    def container(self) -> str:
+        return f"ec2world-{self.instance_id}"
+
+    @property
+    def tree(self) -> Path:
+        """The root of the machine's file system as it is now; only while it runs."""
+        return self.directory / "root"
+
+    @property
+    def is_running(self) -> bool:
+        return self.pid is not None
+
+    @property
+    def console(self) -> str:
+        """What the machine wrote to its console in all of its boots."""
+        try:
+            lines = (self.directory / "console.log").read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return ""
+        # Each line: time, stream, whether it is whole, text (the engine's log driver k8s-file).
+        fields = [line.split(" ", 3) for line in lines]
+        return "".join(f[3] + ("\n" if f[2] == "F" else "") for f in fields if len(f) == 4)
+
+    def begin(self, user_data: bytes) -> None:
+        """Make the machine's directory, and the seed that cloud-init reads."""
+        self.directory.mkdir(parents=True)
+        copy_root_attributes(str(self.disk.store / self.disk.layers[-1]), str(self._made("upper")))
+        seed = self._made("seed")
+        name = f"ip-{self.address.replace('.', '-')}"
+        meta = f"instance-id: {self.instance_id}\nlocal-hostname: {name}\n"
+        (seed / "meta-data").write_text(meta)
+        (seed / "user-data").write_bytes(user_data)
+
+    def start(self) -> int | None:
+        """Boot; returns a descriptor that becomes readable when the machine ends (pidfd_open(2)).
+
+        None where it may not boot any more.
+        """
+        with self._lock:
+            if self._over:
+                return None
+            # What "volatile" leaves there keeps the kernel from mounting the same directory again.
+            delete_tree(str(self.directory / "work"))
+            work, root = self._made("work"), self._made("root")
+            lowerdirs = list(reversed(self.disk.layers))
+            upper = str(self.directory / "upper")
+            mount_overlay(str(self.disk.store), lowerdirs, at=str(root), upper=upper, work=str(work))
+            pidfile = self.directory / "pid"
+            pidfile.unlink(missing_ok=True)
+            pid = Podman().run(
+                self.container,
+                str(root),
+                ["/sbin/init"],
+                options=self._options(),
+                pidfile=str(pidfile),
+            )
+            self.pid = pid
+            return os.pidfd_open(pid)
+
+    def shut_down(self) -> None:
+        """End everything in it in order, as pressing the power button does; by force if that takes long."""
+        with self._lock:
+            pid, self.pid = self.pid, None
+            if pid is None:
+                return
+            with suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(pid)
+                try:
+                    os.kill(pid, signal.SIGRTMIN + 3)  # systemd(1): halt
+                    select.select([descriptor], [], [], _STOP_TIMEOUT_S)
+                finally:
+                    os.close(descriptor)
+            self.clear()
+
+    def clear(self) -> None:
+        """Remove the container, alive or not, and unmount the tree, whose directory stays."""
+        with self._lock:
+            Podman().remove(self.container, grace_s=0)
+            unmount(str(self.directory))
+            self.pid = None
+
+    def end(self) -> None:
+        """End it for good, at once; what is left is what it said on its console."""
+        with self._lock:
+            self._over = True
+            self.clear()
+            for name in ("upper", "work", "root", "seed"):
+                delete_tree(str(self.directory / name))
+
+    def discard(self) -> None:
+        """Leave nothing of the machine."""
+        with self._lock:
+            self.end()
+            delete_tree(str(self.directory))
+
+    def freeze(self, layer: str) -> Disk:
+        """What is on the disk now, as the disk of an image; the machine goes on from there.
+
+        A running machine is copied while it writes: consistent as after a crash.
+        """
+        with self._lock:
+            upper, frozen = self.directory / "upper", self.disk.store / layer
+            if self.is_running:
+                subprocess.run(["cp", "--archive", "--reflink=auto", upper, frozen], check=True)
+                return self.disk.with_layer(layer)
+            upper.rename(frozen)
+            copy_root_attributes(str(frozen), str(self._made("upper")))
+            self.disk = self.disk.with_layer(layer)
+            return self.disk
+
+    def _options(self) -> list[str]:
+        return [
+            "--systemd=always",
+            "--tty",
+            f"--hostname=ip-{self.address.replace('.', '-')}",
+            f"--publish={self.address}:{_SSH}:{_SSH}",
+            f"--volume={self.directory}/seed:{SEED}:ro",
+            f"--label={LABEL}={self.world}",
+            f"--label={LABEL}.directory={self.directory}",
+            "--log-driver=k8s-file",
+            f"--log-opt=path={self.directory}/console.log",
+            *(f"--cap-add={name}" for name in _CAPABILITIES),
+        ]
+
+    def _made(self, name: str) -> Path:
+        path = self.directory / name
+        path.mkdir(exist_ok=True)
+        return path
