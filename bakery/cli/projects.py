@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bakery.adapters.ansible.targets import target_kinds
 from bakery.cli import wiring
 from bakery.cli.session import Session
 from bakery.errors import InputError
 from bakery.load.project import find_project
 from bakery.model.project import BaseSpec, Project
+from bakery.model.target import Target
+from bakery.ports import Catalog
 
 
 def project_if_any(session: Session) -> Project | None:
@@ -22,6 +25,23 @@ def project_if_any(session: Session) -> Project | None:
         except InputError:
             return None
     return wiring.open_project(session)
+
+
+def targets_with(step: str, project: Project | None, catalog: Catalog) -> tuple[str, ...]:
+    """The targets that have an entry point.
+
+    One that is elsewhere counts only where it is used, by the project or by what the catalog remembers: asking
+    it takes time and wants credentials.
+    """
+    used = {target for one in project.role_sets.values() for target in one.targets} if project else set()
+    used.update(one.target for one in catalog.open_machines())
+    used.update(one.target for one in catalog.images())
+    used.update(one.target for one in catalog.bases().values())
+    return tuple(
+        kind.name
+        for kind in target_kinds()
+        if step in kind.steps and (kind.name in used or not Target(kind).shared)
+    )
 
 
 def bases_by_target(project: Project) -> tuple[tuple[str, BaseSpec], ...]:

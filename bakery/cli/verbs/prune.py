@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import click
 
 from bakery.cli.command import Example, Verb
 from bakery.cli.output import answer
 from bakery.cli.session import Session
+
+if TYPE_CHECKING:
+    from bakery.model.project import Project
 
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _UNITS = _DECIMAL | {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -49,28 +53,28 @@ def as_bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> i
 @click.pass_obj
 def command(session: Session, *, dry_run: bool, keep_last: int, max_size: int | None) -> None:
     """Remove old images, and the layers and bases that nothing refers to any more."""
-    from bakery.adapters.ansible.places import known_targets
     from bakery.cli import wiring
+    from bakery.cli.projects import project_if_any, targets_with
     from bakery.cli.tables.upkeep import prune_document, prune_text
     from bakery.flows.upkeep import Keep, alone_in_the_store, plan_prune, prune
 
-    wanted = _bases_in_use(session)
-    with wiring.open_kitchen(session) as kitchen, alone_in_the_store(kitchen):
+    project = project_if_any(session)
+    wanted = _bases_in_use(project)
+    with wiring.open_kitchen(session, project=project) as kitchen, alone_in_the_store(kitchen):
         plans = [
             plan_prune(kitchen, target, wanted_bases=wanted, keep=Keep(last=keep_last, max_size=max_size))
-            for target in known_targets()
+            for target in targets_with("prune", project, kitchen.catalog)
         ]
         pruned = [(plan, prune(kitchen, plan, dry_run=dry_run)) for plan in plans]
     document = prune_document(pruned, dry_run=dry_run)
     answer(session, document, lambda paint: prune_text(document, pruned, paint))
 
 
-def _bases_in_use(session: Session) -> frozenset[str]:
+def _bases_in_use(project: Project | None) -> frozenset[str]:
     """The bases of the project; outside a project only those of the images that stay are in use."""
-    from bakery.cli.projects import bases_by_target, project_if_any
+    from bakery.cli.projects import bases_by_target
     from bakery.planning import base_spec
 
-    project = project_if_any(session)
     if project is None:
         return frozenset()
     used = (base for _target, base in bases_by_target(project))

@@ -27,15 +27,17 @@ def command(session: Session, *, dry_run: bool, kept: bool) -> None:
     What belongs to a bake that is still running is never touched. A machine that 'bakery bake --keep' left
     is removed a day later, or at once with --kept.
     """
-    from bakery.adapters.ansible.places import known_targets
     from bakery.adapters.ansible.private_dir import sweep_private_dirs
     from bakery.adapters.owner import alive
     from bakery.cli import wiring
+    from bakery.cli.projects import project_if_any, targets_with
     from bakery.cli.tables.upkeep import sweep_document, sweep_text
     from bakery.flows.upkeep import SweepRequest, sweep
 
-    with wiring.open_kitchen(session) as kitchen:
-        swept = sweep(kitchen, SweepRequest(known_targets(), alive, dry_run, kept))
+    project = project_if_any(session)
+    with wiring.open_kitchen(session, project=project) as kitchen:
+        targets = targets_with("sweep", project, kitchen.catalog)
+        swept = sweep(kitchen, SweepRequest(targets, alive, dry_run, kept))
         runs = sweep_private_dirs(dry_run)
     document = sweep_document(swept, runs, dry_run=dry_run)
     answer(session, document, lambda paint: sweep_text(document, paint))
