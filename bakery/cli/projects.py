@@ -30,7 +30,7 @@ def project_if_any(session: Session) -> Project | None:
 def targets_with(step: str, project: Project | None, catalog: Catalog) -> tuple[str, ...]:
     """The targets that have an entry point.
 
-    One that is elsewhere counts only where it is used, by the project or by what the catalog remembers: asking
+    One that is elsewhere counts only where it is used, by the project or by what the catalog has: asking
     it takes time and wants credentials.
     """
     used = {target for one in project.role_sets.values() for target in one.targets} if project else set()
