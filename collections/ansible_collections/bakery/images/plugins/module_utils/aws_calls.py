@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any, TypeVar
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
@@ -24,6 +25,8 @@ _CONNECT_S, _READ_S = 10, 60
 _FIRST_POLL_S, _LAST_POLL_S = 0.5, 2.5
 # How long a thing of our own making may stay unknown to other calls: EC2 is eventually consistent.
 NOT_FOUND_PATIENCE_S = 60.0
+# Clients may be used by several threads at once, but not made.
+_MAKING = Lock()
 
 _CREDENTIALS = frozenset(
     {
@@ -100,16 +103,17 @@ class Aws:
 def client(service: str, region: str, attempts: int) -> Any:
     """A client of boto3's, made once: making one costs more than its calls."""
     boto3, config = _boto3()
-    return boto3.client(
-        service,
-        region_name=region,
-        config=config(
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            connect_timeout=_CONNECT_S,
-            read_timeout=_READ_S,
-            user_agent_extra="bakery",
-        ),
-    )
+    with _MAKING:
+        return boto3.client(
+            service,
+            region_name=region,
+            config=config(
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                connect_timeout=_CONNECT_S,
+                read_timeout=_READ_S,
+                user_agent_extra="bakery",
+            ),
+        )
 
 
 def _boto3() -> tuple[Any, Any]:

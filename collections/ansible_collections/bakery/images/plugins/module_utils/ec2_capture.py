@@ -26,11 +26,14 @@ from ansible_collections.bakery.images.plugins.module_utils.aws_calls import (
     pauses,
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
+    NAME_TAKEN,
     find_image,
     image_traits,
     images_named,
     look_at_snapshots,
     own_images,
+    progress_of,
+    reason_of,
     remove_image,
     snapshots_of,
     snapshots_tagged,
@@ -45,7 +48,6 @@ _LIVE_STATES = ("pending", "running", "stopping", "stopped")
 _DEAD_STATES = frozenset({"shutting-down", "terminated"})
 _BUSY = frozenset({"IncorrectState", "IncorrectInstanceState"})
 _STATE_PATIENCE_S = 120.0
-_DUPLICATE = "InvalidAMIName.Duplicate"
 _FAILED_STATES = frozenset({"failed", "error", "invalid", "deregistered"})
 # How long an image may stay unknown whose making was interrupted.
 _LOST_PATIENCE_S = 3.0
@@ -61,6 +63,7 @@ class Capture:
     base: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
     timeout_s: float = 3600.0
+    regions: tuple[str, ...] = ()  # where copies will need the same name
 
 
 @dataclass
@@ -93,23 +96,29 @@ def checked_name(name: str) -> str:
 class ImageMaker:
     """Makes one image. ``journal`` is told the image's id the moment it is known."""
 
-    def __init__(self, aws: Aws, capture: Capture, journal: Callable[..., None]) -> None:
+    def __init__(self, aws: Aws, capture: Capture, journal: Callable[[str], None]) -> None:
         self._aws = aws
         self._capture = capture
         self._journal = journal
         self._deadline = time.monotonic() + capture.timeout_s
         self._warnings: list[str] = []
+        self._free_names: list[str] = []
 
     def find(self) -> dict[str, Any] | None:
-        """The image, if this machine's was made before; MachineFailure if its name is somebody else's."""
-        free = False
+        """The image, if this machine's was made before; MachineFailure if no name is free for it."""
+        taken: MachineFailure | None = None
+        free = []
         for name in self._capture.names:
-            holder = next(iter(images_named(self._aws, name)), None)
-            if holder is not None and self._is_ours(holder):
-                return holder
-            free = free or holder is None
-        if not free:
-            raise self._name_is_taken()
+            holders = self._holders(name)
+            ours = holders.get(self._aws.region, {})
+            if self._is_ours(ours):
+                return ours
+            if not holders:
+                free.append(name)
+            taken = taken or _name_is_taken(name, holders)
+        if not free and taken:
+            raise taken
+        self._free_names = free
         return None
 
     def make(self) -> Captured:
@@ -135,20 +144,14 @@ class ImageMaker:
     def _is_ours(self, image: Mapping[str, Any]) -> bool:
         return tags_of(image).get(ec2_tags.MACHINE) == self._capture.machine_id
 
-    def _name_is_taken(self) -> MachineFailure:
-        name = self._capture.names[0]
-        holder = next(iter(images_named(self._aws, name)), {})
-        tags = tags_of(holder)
-        image_id = holder.get("ImageId", "another image")
-        if ec2_tags.MACHINE in tags and tags.get(ec2_tags.STATUS) != ec2_tags.VERIFIED:
-            return MachineFailure(
-                f"the name '{name}' is taken in {self._aws.region} by {image_id}, which another bake made "
-                "and did not verify; wait for it, or run 'bakery sweep' if it is gone"
-            )
-        return MachineFailure(
-            f"the name '{name}' is taken in {self._aws.region} by {image_id}; choose another image name, or "
-            "deregister that image"
-        )
+    def _holders(self, name: str) -> dict[str, dict[str, Any]]:
+        """The images of that name, by region."""
+        found = {}
+        for region in dict.fromkeys((self._aws.region, *self._capture.regions)):
+            here = images_named(self._aws.in_region(region), name)
+            if here:
+                found[region] = here[0]
+        return found
 
     def _stopped_instance(self) -> str:
         """Stop the machine's instance through the API; returns its id."""
@@ -161,7 +164,7 @@ class ImageMaker:
                 return instance_id
             if state in _DEAD_STATES:
                 raise MachineFailure(
-                    f"instance {instance_id} is {state} and cannot be captured{_reason(instance)}"
+                    f"instance {instance_id} is {state} and cannot be captured{reason_of(instance)}"
                 )
             if not asked and state in {"pending", "running"}:
                 asked = self._asked_to_stop(instance_id)
@@ -180,15 +183,16 @@ class ImageMaker:
         return True
 
     def _create(self, instance_id: str, interruptions: Interruptions) -> str:
-        for name in self._capture.names:
+        for name in self._free_names:
             # An interruption in the middle of the call would leave an image whose id nobody knows.
             with interruptions.held():
                 image_id = self._created(instance_id, name)
                 if image_id:
-                    self._journal(image=image_id)
+                    self._journal(image_id)
             if image_id:
                 return image_id
-        raise self._name_is_taken()
+        name = self._free_names[-1]
+        raise _name_is_taken(name, self._holders(name)) or MachineFailure(f"the name '{name}' is taken")
 
     def _created(self, instance_id: str, name: str) -> str | None:
         """Id of the new image; None if somebody else's has the name."""
@@ -205,7 +209,7 @@ class ImageMaker:
                     TagSpecifications=ec2_tags.specifications(self._capture.tags, ["image", "snapshot"]),
                 )
             except AwsFailure as failure:
-                if failure.code == _DUPLICATE:
+                if failure.code == NAME_TAKEN:
                     return self._own_of_name(name)
                 if failure.code not in _BUSY or time.monotonic() + pause > deadline:
                     raise
@@ -227,10 +231,10 @@ class ImageMaker:
             image = find_image(self._aws, image_id) or {}
             state = image.get("State", "unknown")
             if state in _FAILED_STATES or (state == "unknown" and time.monotonic() > known_until):
-                raise MachineFailure(f"image {image_id} is {state}{_reason(image)}")
+                raise MachineFailure(f"image {image_id} is {state}{reason_of(image)}")
             if not released:
                 snapshots = look_at_snapshots(self._aws, snapshots_of(image))
-                said = _progress(snapshots)
+                said = progress_of(snapshots)
                 _refuse_failed(image_id, snapshots)
                 if state == "available" or _are_complete(image, snapshots):
                     self._release()
@@ -294,6 +298,20 @@ class ImageMaker:
         return image
 
 
+def _name_is_taken(name: str, holders: Mapping[str, Mapping[str, Any]]) -> MachineFailure | None:
+    """What to say of a name that is taken; None if it is free."""
+    for region, holder in holders.items():
+        tags = tags_of(holder)
+        where = f"the name '{name}' is taken in {region} by {holder['ImageId']}"
+        if ec2_tags.MACHINE in tags and tags.get(ec2_tags.STATUS) != ec2_tags.VERIFIED:
+            return MachineFailure(
+                f"{where}, which another bake made and did not verify; wait for it, or run 'bakery sweep' if "
+                "it is gone"
+            )
+        return MachineFailure(f"{where}; choose another image name, or deregister that image")
+    return None
+
+
 def find_instance(aws: Aws, machine_id: str) -> dict[str, Any]:
     """The instance of a machine, by its tag; MachineFailure unless there is just one."""
     found = known_by_now(lambda: live_instances(aws, machine_id))
@@ -324,21 +342,6 @@ def look_at_instance(aws: Aws, instance_id: str) -> dict[str, Any]:
     )
     instance: dict[str, Any] = answer["Reservations"][0]["Instances"][0]
     return instance
-
-
-def _reason(thing: Mapping[str, Any]) -> str:
-    reason = thing.get("StateReason") or {}
-    text = reason.get("Message") or reason.get("Code") or thing.get("StateTransitionReason") or ""
-    return f": {text}" if text else ""
-
-
-def _progress(snapshots: Sequence[Mapping[str, Any]]) -> str:
-    if not snapshots:
-        return "no snapshot yet"
-    return ", ".join(
-        f"{snapshot['SnapshotId']} at {snapshot.get('Progress') or snapshot['State']}"
-        for snapshot in snapshots
-    )
 
 
 def _refuse_failed(image_id: str, snapshots: Sequence[Mapping[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
 
 # Copies carry the tags of their original, and this one: its id.
 COPY_OF = "bakery:copy-of"
+NAME_TAKEN = "InvalidAMIName.Duplicate"
 
 # A snapshot may count as used for a moment after its image is gone.
 _IN_USE_PATIENCE_S = 20.0
@@ -123,6 +124,23 @@ def artifact_of(image: Mapping[str, Any], region: str) -> dict[str, Any]:
         "paths": [],
         "sizes": [],
     }
+
+
+def reason_of(thing: Mapping[str, Any]) -> str:
+    """Why EC2 says that an image or an instance is in its state, as the end of a sentence; or nothing."""
+    reason = thing.get("StateReason") or {}
+    text = reason.get("Message") or reason.get("Code") or thing.get("StateTransitionReason") or ""
+    return f": {text}" if text else ""
+
+
+def progress_of(snapshots: Sequence[Mapping[str, Any]]) -> str:
+    """How far the snapshots are, in words."""
+    if not snapshots:
+        return "no snapshot yet"
+    return ", ".join(
+        f"{snapshot['SnapshotId']} at {snapshot.get('Progress') or snapshot['State']}"
+        for snapshot in snapshots
+    )
 
 
 def remove_image(aws: Aws, image_id: str, snapshots: Iterable[str]) -> list[str]:

@@ -215,6 +215,8 @@ def run(words: Sequence[str], *, must: bool) -> str | None:
 
 def main(request: Mapping[str, Any], root: str = "/") -> dict[str, Any]:
     """Seal the machine as the request says and return what was done."""
+    if os.geteuid():
+        return {"failed": "only root may do that; log in as root, or as a user that sudo makes root"}
     seal = Seal(root, apply=request["apply"])
     if request["apply"]:
         for words, must in request["commands"]:

@@ -70,6 +70,11 @@ options:
       - An AMI whose boot mode, network driver (ENA), metadata service or TPM is not as the base's is refused.
     type: dict
     default: {}
+  regions:
+    description: Other regions, in which the AMI's name must be free because copies will have it.
+    type: list
+    elements: str
+    default: []
   timeout_min:
     description: How long it may take until the AMI can be used, in minutes.
     type: float
@@ -175,7 +180,9 @@ snapshots:
   elements: str
 """
 
+import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -193,7 +200,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
     remove_image,
     snapshots_of,
 )
-from ansible_collections.bakery.images.plugins.module_utils.ec2_journal import note
+from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.wire import (
     OWNER_OPTIONS,
@@ -218,6 +225,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "role_set": {"type": "str", "default": ""},
             "project": {"type": "str", "default": ""},
             "base": {"type": "dict", "default": {}},
+            "regions": {"type": "list", "elements": "str", "default": []},
             "timeout_min": {"type": "float", "default": 60},
             "image": {"type": "str"},
             "names": {"type": "list", "elements": "str", "default": []},
@@ -242,7 +250,7 @@ def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
 def ensure_present(aws: Aws, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Make the image of the machine; in check mode only see that it can have its name."""
     capture = wanted(params)
-    maker = ImageMaker(aws, capture, note(params["home"], params["id"]))
+    maker = ImageMaker(aws, capture, journal_of(params["home"], params["id"]))
     if not apply:
         return {"changed": maker.find() is None}
     captured = maker.make()
@@ -251,6 +259,18 @@ def ensure_present(aws: Aws, params: dict[str, Any], *, apply: bool) -> dict[str
         "artifact": artifact_of(captured.image, aws.region),
         "warnings": captured.warnings,
     }
+
+
+def journal_of(home: str, machine_id: str) -> Callable[[str], None]:
+    """A function that writes an image's id into the machine's journal, if it has one on this host."""
+    machines = Machines(os.path.join(home, "ec2"))
+
+    def write(image_id: str) -> None:
+        journal = machines.find(machine_id)
+        if journal is not None:
+            machines.update(journal, details={**journal.details, "image": image_id})
+
+    return write
 
 
 def wanted(params: dict[str, Any]) -> Capture:
@@ -279,6 +299,7 @@ def wanted(params: dict[str, Any]) -> Capture:
         base=params["base"],
         description=params["description"],
         timeout_s=params["timeout_min"] * 60,
+        regions=tuple(params["regions"]),
     )
 
 

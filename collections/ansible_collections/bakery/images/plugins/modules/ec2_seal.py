@@ -57,11 +57,12 @@ keys:
   type: int
 """
 
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bakery.images.plugins.module_utils.ec2_journal import machine_directory
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing import exec_words, seal_machine
+from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
 
@@ -79,7 +80,8 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
 
 def ensure_sealed(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Seal the machine; in check mode the same program looks and changes nothing."""
-    words = exec_words(machine_directory(params["home"], params["id"]))
+    directory = Machines(os.path.join(params["home"], "ec2")).path(params["id"])
+    words = exec_words(directory)
     counts = seal_machine(words, interpreter=params["interpreter"], apply=apply)
     return {"changed": any(counts.values()), **counts}
 
