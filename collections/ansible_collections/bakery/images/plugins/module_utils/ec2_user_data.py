@@ -78,8 +78,10 @@ def user_data(keys: Keys, *, ttl_s: int, quiet: bool) -> str:
 
 
 def _expiry(ttl_s: int) -> list[str]:
-    timer = f"systemd-run --quiet --unit={TIMER} --on-active={ttl_s}s systemctl poweroff"
-    return ["sh", "-c", f"{timer} || shutdown -P +{max(1, ttl_s // 60)}"]
+    # This runs while systemd waits for it to end, before the targets that timers and services are after.
+    at_once = "--timer-property=DefaultDependencies=no --property=DefaultDependencies=no"
+    timer = f"systemd-run --quiet --unit={TIMER} --on-active={ttl_s}s {at_once} systemctl poweroff"
+    return ["sh", "-c", f"timeout 30 {timer} || shutdown -P +{max(1, ttl_s // 60)}"]
 
 
 def _quiet_script() -> str:
