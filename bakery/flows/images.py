@@ -35,6 +35,7 @@ def image_variables(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
     return {
         "bakery_image": {
             "name": name,
+            "project": job.project.name,
             "fingerprint": plan.fingerprint,
             "checks_digest": plan.checks_digest,
             "config": _config(plan),

@@ -63,4 +63,5 @@ def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:
     known = plan.image
     if known and known.artifact["id"] == found["artifact"]["id"]:
         return known
-    return record_image(kitchen, job, found, seconds=0.0)
+    names = image_variables(kitchen, job)["bakery_names"]
+    return record_image(kitchen, job, {**found, "names": names}, seconds=0.0)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
@@ -20,28 +21,42 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
 _AVAILABLE = {"Name": "state", "Values": ["available"]}
 
 
-def find_baked(aws: Aws, fingerprint: str, *, role_set: str, regions: Sequence[str]) -> dict[str, Any]:
-    """The newest verified image with the fingerprint, as an artifact with its copies; or an empty one."""
-    image = next(iter(_verified(aws, fingerprint, role_set)), None)
+@dataclass(frozen=True)
+class Recipe:
+    """What an image is looked for by; an empty part may be anything."""
+
+    fingerprint: str
+    checks: str = ""
+    role_set: str = ""
+
+
+def find_baked(aws: Aws, recipe: Recipe, *, regions: Sequence[str]) -> dict[str, Any]:
+    """The newest verified image of the recipe, as an artifact with its copies; or an empty one."""
+    image = next(iter(_verified(aws, recipe)), None)
     if image is None:
         return {}
     copies = []
     for region in regions:
         if region == aws.region:
             continue
-        there = _verified(aws.in_region(region), fingerprint, role_set)
+        there = _verified(aws.in_region(region), recipe)
         copies += [
             artifact_of(copy, region) for copy in there if tags_of(copy).get(COPY_OF) == image["ImageId"]
         ][:1]
-    return {**artifact_of(image, aws.region), "regions": copies}
+    passed = tags_of(image).get(ec2_tags.PASSED, "")
+    found = {**artifact_of(image, aws.region), "regions": copies}
+    return {**found, "checks_passed": int(passed) if passed.isdigit() else 0}
 
 
-def _verified(aws: Aws, fingerprint: str, role_set: str) -> list[dict[str, Any]]:
+def _verified(aws: Aws, recipe: Recipe) -> list[dict[str, Any]]:
     filters = [
-        ec2_tags.having(ec2_tags.FINGERPRINT, fingerprint),
+        ec2_tags.having(ec2_tags.FINGERPRINT, recipe.fingerprint),
         ec2_tags.having(ec2_tags.STATUS, ec2_tags.VERIFIED),
         _AVAILABLE,
     ]
-    if role_set:
-        filters.append(ec2_tags.having(ec2_tags.ROLE_SET, role_set))
-    return own_images(aws, f"look for a verified image with fingerprint {fingerprint[:12]}", filters)
+    if recipe.role_set:
+        filters.append(ec2_tags.having(ec2_tags.ROLE_SET, recipe.role_set))
+    if recipe.checks:
+        filters.append(ec2_tags.having(ec2_tags.CHECKS, recipe.checks))
+    about = f"look for a verified image with fingerprint {recipe.fingerprint[:12]}"
+    return own_images(aws, about, filters)

@@ -26,9 +26,14 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Verified:
-    """What is wanted of a verified image; ``name`` is its tag Name, or empty to leave that."""
+    """What is wanted of a verified image; ``name`` is its tag Name, or empty to leave that.
+
+    ``checks`` is the digest of the checks that it passed, ``passed`` their number.
+    """
 
     name: str = ""
+    checks: str = ""
+    passed: int = 0
     deprecate_after_days: int | None = None
     protect: bool = False
 
@@ -57,16 +62,18 @@ class ImageState:
     def changes(self, verified: Verified) -> list[Change]:
         """The calls that bring the image into the wanted state; none where it is so."""
         return [
-            *self._tags(verified.name),
+            *self._tags(verified),
             *self._deprecation(verified.deprecate_after_days),
             *self._protection(verified.protect),
         ]
 
-    def _tags(self, name: str) -> list[Change]:
+    def _tags(self, verified: Verified) -> list[Change]:
         """Verified things belong to nobody's bake any more, so they do not expire."""
         wanted = {ec2_tags.STATUS: ec2_tags.VERIFIED}
-        if name:
-            wanted["Name"] = name
+        if verified.name:
+            wanted["Name"] = verified.name
+        if verified.checks:
+            wanted |= {ec2_tags.CHECKS: verified.checks, ec2_tags.PASSED: str(verified.passed)}
         snapshots = look_at_snapshots(self._aws, snapshots_of(self.image))
         things = {
             self._id: tags_of(self.image),

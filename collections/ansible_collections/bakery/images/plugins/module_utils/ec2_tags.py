@@ -19,6 +19,7 @@ EXPIRES = "bakery:expires"
 FINGERPRINT = "bakery:fingerprint"
 PROJECT = "bakery:project"
 SOURCE_IMAGE = "bakery:source-image"
+CHECKS, PASSED = "bakery:checks", "bakery:passed"
 STATUS = "bakery:status"
 UNVERIFIED, VERIFIED = "unverified", "verified"
 

@@ -82,6 +82,14 @@ options:
   image:
     description: Id of the AMI for O(state=tagged) and O(state=absent).
     type: str
+  checks_digest:
+    description: Digest of the checks that the image passed, for its tag, with O(state=tagged).
+    type: str
+    default: ''
+  checks_passed:
+    description: Number of the checks that the image passed, for its tag, with O(state=tagged).
+    type: int
+    default: 0
   names:
     description: Names such as C(web:latest); the last one becomes the tag C(Name) of a verified AMI.
     type: list
@@ -229,6 +237,8 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "timeout_min": {"type": "float", "default": 60},
             "image": {"type": "str"},
             "names": {"type": "list", "elements": "str", "default": []},
+            "checks_digest": {"type": "str", "default": ""},
+            "checks_passed": {"type": "int", "default": 0},
             "deprecate_after_days": {"type": "int"},
             "protect": {"type": "bool", "default": False},
             **OWNER_OPTIONS,
@@ -308,6 +318,8 @@ def ensure_tagged(aws: Aws, params: dict[str, Any], *, apply: bool) -> dict[str,
     image_id, names = params["image"], params["names"]
     verified = Verified(
         name=names[-1] if names else "",
+        checks=params["checks_digest"],
+        passed=params["checks_passed"],
         deprecate_after_days=params["deprecate_after_days"],
         protect=params["protect"],
     )

@@ -54,6 +54,10 @@ options:
   fingerprint:
     description: Fingerprint of all inputs of a bake.
     type: str
+  checks_digest:
+    description: Only an image that passed the checks with this digest.
+    type: str
+    default: ''
   role_set:
     description: The image must have been baked from this role set.
     type: str
@@ -118,7 +122,8 @@ base:
       type: dict
 found:
   description:
-    - The image that was baked, as M(bakery.images.ec2_image) tells of it, with C(regions), a list of copies.
+    - The image that was baked, as M(bakery.images.ec2_image) tells of it, with C(regions), its copies, and
+      C(checks_passed).
     - Empty if there is none.
   returned: when O(fingerprint) is given
   type: dict
@@ -128,7 +133,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
-from ansible_collections.bakery.images.plugins.module_utils.ec2_baked import find_baked
+from ansible_collections.bakery.images.plugins.module_utils.ec2_baked import Recipe, find_baked
 from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import (
     BaseSource,
     describe_base,
@@ -162,6 +167,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             },
             "base_name": {"type": "str", "default": ""},
             "fingerprint": {"type": "str"},
+            "checks_digest": {"type": "str", "default": ""},
             "role_set": {"type": "str"},
             "regions": {"type": "list", "elements": "str", "default": []},
         },
@@ -178,9 +184,8 @@ def find(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG
         result["base"] = describe_base(resolved.image, name=params["base_name"], region=aws.region)
         result["warnings"] = list(resolved.warnings)
     if params["fingerprint"]:
-        result["found"] = find_baked(
-            aws, params["fingerprint"], role_set=params["role_set"] or "", regions=params["regions"]
-        )
+        recipe = Recipe(params["fingerprint"], params["checks_digest"], params["role_set"] or "")
+        result["found"] = find_baked(aws, recipe, regions=params["regions"])
     return result
 
 
