@@ -106,6 +106,7 @@ def exec_words(directory: str) -> list[str]:
 
 
 def _program() -> str:
+    # In Ansible's zip there is no file, and the loader of collections has bytes.
     loader: Any = ec2_sealing_program.__loader__
-    source: str = loader.get_source(ec2_sealing_program.__name__)
-    return source
+    source: str | bytes = loader.get_source(ec2_sealing_program.__name__)
+    return source if isinstance(source, str) else source.decode()

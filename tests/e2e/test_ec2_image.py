@@ -1,0 +1,519 @@
+"""AMIs made of machines, in an account of the tests' own where instances really boot."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
+from ansible_collections.bakery.images.plugins.module_utils.aws_calls import client
+from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
+from ansible_collections.bakery.images.plugins.modules import (
+    ec2_image,
+    ec2_image_copy,
+    ec2_image_info,
+    ec2_image_share,
+    ec2_sweep,
+)
+from ansible_collections.bakery.images.plugins.plugin_utils.in_worker import run_main
+
+from tests.e2e.ec2_machines import FINGERPRINT, Ec2Target, dead_owner, living_owner
+from tests.ec2world.logins import Login
+from tests.ec2world.waiting import until
+from tests.ec2world.world import World
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+IRELAND, VIRGINIA = "eu-west-1", "us-east-1"
+OTHER = "210987654321"
+
+
+@pytest.fixture
+def target(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ec2Target]:
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    client.cache_clear()
+    yield Ec2Target(world, tmp_path)
+    client.cache_clear()
+
+
+def present(target: Ec2Target, machine_id: str, **options: Any) -> dict[str, Any]:
+    """Have the module make an image of a machine, in this process."""
+    given = {"role_set": "web", "fingerprint": FINGERPRINT, "owner": target.owner.to_wire(), **options}
+    return run_main(ec2_image.main, {"home": str(target.home), "id": machine_id, **given})
+
+
+def nothing_left(world: World, *regions: str) -> None:
+    """Neither images nor snapshots, in any of the regions."""
+    for region in regions or (world.region,):
+        left = world.left(region)
+        assert (left["images"], left["snapshots"]) == ([], []), region
+
+
+# ── from a machine to an image ──
+
+
+def test_what_is_captured_boots_sealed_and_counts_once_it_is_verified(
+    target: Ec2Target, world: World
+) -> None:
+    login, address = target.launch("web-1")
+    login.run(address, "echo baked >/opt/word; echo secret >/root/.bash_history; touch /tmp/x /var/log/y.log")
+    login.run(address, "echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI ops' >>/root/.ssh/authorized_keys")
+    identity = login.run(address, "cat /etc/machine-id")
+    host_keys = login.run(address, "cat /etc/ssh/ssh_host_*.pub")
+
+    artifact = target.run("capture", **target.capture("web-1"))["artifact"]
+    assert artifact == {
+        "kind": "ami",
+        "id": artifact["id"],
+        "digest": artifact["id"],
+        "location": f"ec2:{world.region}:{artifact['id']}",
+        "region": world.region,
+        "account": world.account,
+        "base_image": world.base_image,
+        "snapshots": artifact["snapshots"],
+        "name": f"bakery-web-{FINGERPRINT[:12]}",
+        "paths": [],
+        "sizes": [],
+    }
+    (image,) = target.ec2.describe_images(ImageIds=[artifact["id"]])["Images"]
+    (snapshot,) = target.ec2.describe_snapshots(SnapshotIds=artifact["snapshots"])["Snapshots"]
+    for thing in (image, snapshot):
+        tags = ec2_tags.to_mapping(thing["Tags"])
+        assert tags.pop(ec2_tags.EXPIRES)
+        assert tags == {
+            "Name": f"bakery-web-{FINGERPRINT[:12]}",
+            ec2_tags.MACHINE: "web-1",
+            ec2_tags.BAKE: "b1",
+            ec2_tags.OWNER: f"{target.owner.boot}:{target.owner.pid}:{target.owner.start}",
+            ec2_tags.ROLE_SET: "web",
+            ec2_tags.FINGERPRINT: FINGERPRINT,
+            ec2_tags.PROJECT: "shop",
+            ec2_tags.SOURCE_IMAGE: world.base_image,
+            ec2_tags.STATUS: ec2_tags.UNVERIFIED,
+        }
+    journal = Machines(str(target.home / "ec2")).get("web-1")
+    assert journal.details["image"] == artifact["id"]
+    until(lambda: world.left()["instances"] == [], what="the instance is released")
+    assert world.actions().index("StopInstances") < world.actions().index("CreateImage")
+
+    assert target.run("find", bakery_fingerprint=FINGERPRINT)["found"] == {}
+    boot_and_look(target, artifact["id"], identity=identity, host_keys=host_keys)
+
+    options = {"image": {"deprecate_after_days": 90, "protect": True}}
+    pointed = target.run(
+        "point", bakery_artifact=artifact, bakery_names=["web:latest"], bakery_options=options
+    )
+    assert (pointed["names"], pointed["location"]) == (["web:latest"], artifact["location"])
+    found = target.run("find", bakery_fingerprint=FINGERPRINT, bakery_role_set="web")["found"]
+    assert found == {**artifact, "regions": []}
+    assert target.run("find", bakery_fingerprint=FINGERPRINT, bakery_role_set="db")["found"] == {}
+    (image,) = target.ec2.describe_images(ImageIds=[artifact["id"]])["Images"]
+    tags = ec2_tags.to_mapping(image["Tags"])
+    assert (tags["Name"], tags[ec2_tags.STATUS]) == ("web:latest", ec2_tags.VERIFIED)
+    assert ec2_tags.EXPIRES not in tags
+    assert image["DeregistrationProtection"].startswith("enabled")
+    assert image["DeprecationTime"] > image["CreationDate"]
+    calls = len(world.calls)
+    target.run("point", bakery_artifact=artifact, bakery_names=["web:latest"], bakery_options=options)
+    assert all(action.startswith("Describe") for action in world.actions()[calls:])
+
+
+def boot_and_look(target: Ec2Target, image: str, *, identity: str, host_keys: str) -> None:
+    """A machine from the image is a new one, and has nothing of the old one but what was baked."""
+    stranger, address = target.launch("check-1", image)
+    assert stranger.run(address, "cat /opt/word") == "baked"
+    assert stranger.run(address, "cat /etc/machine-id") != identity
+    assert not set(stranger.run(address, "cat /etc/ssh/ssh_host_*.pub").split()) & {
+        word for word in host_keys.split() if word.startswith("AAAA")
+    } - {"ssh-ed25519"}
+    keys = stranger.run(address, "cat /root/.ssh/authorized_keys")
+    assert keys.count("bakery:") == 1
+    assert "bakery:check-1" in keys
+    assert keys.count(" ops") == 1
+    assert stranger.run(address, "ls -A /root/.bash_history /var/log/y.log /tmp/x 2>/dev/null || true") == ""
+    journal = stranger.run(address, "journalctl --no-pager --list-boots 2>/dev/null | grep -c . || true")
+    assert int(journal or 0) <= 1
+    old = Login(target.home / "logins" / "web-1")
+    assert "Permission denied" in refused(old, stranger, address)
+    target.ec2.terminate_instances(InstanceIds=[target.world.instances()[0].instance_id])
+
+
+def refused(old: Login, new: Login, address: str) -> str:
+    """What ssh says to a key of before, at a machine with a new host key."""
+    (old.directory / "host.pub").write_text((new.directory / "host.pub").read_text())
+    done = old.try_run(address, "true")
+    assert done.returncode
+    return done.stderr
+
+
+def test_an_image_that_is_there_is_not_made_again(target: Ec2Target, world: World) -> None:
+    target.running("web-1")
+    first = present(target, "web-1")
+    calls = len(world.calls)
+    again = present(target, "web-1")
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert again["artifact"] == first["artifact"]
+    assert all(action.startswith("Describe") for action in world.actions()[calls:])
+
+
+def test_looking_first_tells_and_changes_nothing(target: Ec2Target, world: World) -> None:
+    target.running("web-1")
+    told = present(target, "web-1", _ansible_check_mode=True)
+    assert told["changed"] is True
+    assert {"StopInstances", "CreateImage"}.isdisjoint(world.actions())
+
+
+# ── names ──
+
+
+def test_a_name_of_somebody_elses_is_told_before_anything_is_stopped(target: Ec2Target, world: World) -> None:
+    target.ec2.register_image(Name="golden")
+    instance = target.running("web-1")
+    failed = present(target, "web-1", name="golden")
+    assert failed["failed"]
+    assert "the name 'golden' is taken in eu-central-1 by ami-" in failed["msg"]
+    assert "choose another image name" in failed["msg"]
+    assert world.state(instance) == "running"
+    assert "StopInstances" not in world.actions()
+
+
+def test_a_name_that_is_taken_where_copies_will_be_is_told_as_well(target: Ec2Target, world: World) -> None:
+    target.client(IRELAND).register_image(Name="golden")
+    target.running("web-1")
+    failed = present(target, "web-1", name="golden", regions=[IRELAND])
+    assert "the name 'golden' is taken in eu-west-1" in failed["msg"]
+    assert "StopInstances" not in world.actions()
+
+
+def test_a_name_that_no_image_can_have_is_told_before_anything_is_asked(
+    target: Ec2Target, world: World
+) -> None:
+    assert "'web:latest' cannot be the name of an image" in present(target, "web-1", name="web:latest")["msg"]
+    assert world.actions() == []
+
+
+def test_an_answer_that_was_lost_is_found_by_the_name(target: Ec2Target, world: World) -> None:
+    """The first request was carried out: the second is refused for its name, which is our own image's."""
+    target.running("web-1")
+    world.faults.drop("CreateImage")
+    made = present(target, "web-1")
+    assert made["artifact"]["name"] == f"bakery-web-{FINGERPRINT[:12]}"
+    assert world.left()["images"] == [made["artifact"]["id"]]
+
+
+def test_an_attempt_of_another_bake_is_not_taken_for_ours(target: Ec2Target) -> None:
+    target.running("web-1")
+    present(target, "web-1", name="golden")
+    target.running("web-2")
+    failed = present(target, "web-2", name="golden")
+    assert "which another bake made and did not verify" in failed["msg"]
+    assert "bakery sweep" in failed["msg"]
+
+
+def test_baking_the_same_again_finds_a_name_of_its_own(target: Ec2Target) -> None:
+    target.running("web-1")
+    first = present(target, "web-1")
+    target.running("web-2")
+    second = present(target, "web-2")
+    assert second["artifact"]["name"].startswith(first["artifact"]["name"] + "-")
+
+
+# ── what goes wrong ──
+
+
+def test_a_failed_image_says_why_and_leaves_nothing(target: Ec2Target, world: World) -> None:
+    target.running("web-1")
+    world.delays.image_s = 60
+    world.faults.after("CreateImage", lambda _call: world.fail_image(newest(world), "the volume is broken"))
+    failed = present(target, "web-1")
+    assert "failed" in failed["msg"]
+    assert "the volume is broken" in failed["msg"]
+    nothing_left(world)
+
+
+def test_an_image_that_takes_too_long_says_how_far_it_is_and_leaves_nothing(
+    target: Ec2Target, world: World
+) -> None:
+    target.running("web-1")
+    world.delays.image_s = 600
+    failed = present(target, "web-1", timeout_min=0.1)
+    assert "is still pending (snap-" in failed["msg"]
+    assert "%) after 0.1 minutes" in failed["msg"]
+    nothing_left(world)
+
+
+def test_an_instance_that_is_gone_cannot_be_captured(target: Ec2Target, world: World) -> None:
+    instance = target.running("web-1")
+    world.faults.before("StopInstances", lambda _call: world.end_instance(instance))
+    failed = present(target, "web-1")
+    assert "cannot be captured" in failed["msg"] or "has no instance" in failed["msg"]
+    nothing_left(world)
+
+
+def test_a_state_that_is_not_settled_yet_is_waited_for(target: Ec2Target, world: World) -> None:
+    target.running("web-1")
+    world.faults.fail("StopInstances", "IncorrectInstanceState", times=2)
+    world.faults.fail("CreateImage", "IncorrectState", times=2)
+    world.faults.fail("DescribeImages", "InvalidAMIID.NotFound", times=2, when=by_id)
+    assert present(target, "web-1")["changed"]
+
+
+def by_id(call: Any) -> bool:
+    return "ImageId.1" in call.parameters
+
+
+def test_an_image_that_would_not_start_as_its_base_is_refused(target: Ec2Target, world: World) -> None:
+    target.running("web-1")
+    base = run_main(ec2_image_info.main, {"base": {"id": world.base_image}})["base"]["config"]
+    failed = present(target, "web-1", base={**base, "imds": "", "boot_mode": "uefi"})
+    assert "boot_mode is uefi-preferred instead of uefi; imds is v2.0 instead of unset" in failed["msg"]
+    nothing_left(world)
+
+
+def test_the_instance_goes_when_the_snapshots_are_complete_and_not_before(
+    target: Ec2Target, world: World
+) -> None:
+    instance = target.running("web-1")
+    world.delays.image_s = 3
+    states = []
+    world.faults.before("DescribeSnapshots", lambda _call: states.append(world.state(instance)))
+    world.faults.before(
+        "TerminateInstances", lambda _call: states.append(world.image(newest(world)).outcome.percent)
+    )
+    present(target, "web-1")
+    assert set(states[:-1]) == {"stopped"}
+    assert states[-1] == 100
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_while_the_image_is_pending_leaves_nothing(
+    target: Ec2Target, world: World, number: signal.Signals
+) -> None:
+    target.launch("web-1")
+    wanted = target.capture("web-1")
+    world.delays.image_s = 600
+    process = target.begin("capture", **wanted)
+    until(lambda: world.left()["images"], what="the image is being made", timeout_s=120)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode, output
+    until(lambda: not world.left()["images"], what="the image is removed")
+    until(lambda: not world.left()["snapshots"], what="the snapshots are removed")
+
+
+# ── removing ──
+
+
+def test_an_image_is_removed_with_its_snapshots_and_that_again_is_no_change(
+    target: Ec2Target, world: World
+) -> None:
+    target.running("web-1")
+    artifact = present(target, "web-1")["artifact"]
+    told = run_main(ec2_image.main, {"state": "absent", "image": artifact["id"], "_ansible_check_mode": True})
+    assert (told["changed"], told["snapshots"]) == (True, artifact["snapshots"])
+    assert world.left()["images"]
+    gone = run_main(ec2_image.main, {"state": "absent", "image": artifact["id"]})
+    assert (gone["changed"], gone["snapshots"]) == (True, artifact["snapshots"])
+    nothing_left(world)
+    assert not run_main(ec2_image.main, {"state": "absent", "image": artifact["id"]})["changed"]
+
+
+# ── copies and sharing ──
+
+
+def verified(target: Ec2Target) -> dict[str, Any]:
+    """A verified image."""
+    target.running("web-1")
+    artifact: dict[str, Any] = present(target, "web-1")["artifact"]
+    run_main(ec2_image.main, {"state": "tagged", "image": artifact["id"], "names": ["web:latest"]})
+    return artifact
+
+
+def copy(target: Ec2Target, image: str, regions: dict[str, Any], **options: Any) -> dict[str, Any]:
+    given = {"image": image, "regions": regions, "owner": target.owner.to_wire(), **options}
+    return run_main(ec2_image_copy.main, given)
+
+
+def test_an_image_is_copied_to_regions_at_once_and_copies_are_found(target: Ec2Target, world: World) -> None:
+    artifact = verified(target)
+    world.delays.copy_s = 2
+    copied = copy(target, artifact["id"], {IRELAND: {}, VIRGINIA: {"encrypted": True}, world.region: {}})
+    assert [one["region"] for one in copied["copies"]] == [IRELAND, VIRGINIA]
+    for region in (IRELAND, VIRGINIA):
+        (image,) = target.client(region).describe_images(Owners=["self"])["Images"]
+        (snapshot,) = target.client(region).describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        assert snapshot["Encrypted"] is (region == VIRGINIA)
+        for thing in (image, snapshot):
+            tags = ec2_tags.to_mapping(thing["Tags"])
+            assert tags["bakery:copy-of"] == artifact["id"]
+            assert tags[ec2_tags.FINGERPRINT] == FINGERPRINT
+            assert tags[ec2_tags.STATUS] == ec2_tags.VERIFIED
+            assert ec2_tags.EXPIRES not in tags
+    (first, second) = [call.at for call in world.calls if call.action == "CopyImage"]
+    assert abs((second - first).total_seconds()) < 1
+    calls = len(world.calls)
+    again = copy(target, artifact["id"], {IRELAND: {}, VIRGINIA: {}})
+    assert (again["changed"], again["copies"]) == (False, copied["copies"])
+    assert "CopyImage" not in world.actions()[calls:]
+    looked = {"fingerprint": FINGERPRINT, "regions": [IRELAND, VIRGINIA]}
+    assert run_main(ec2_image_info.main, looked)["found"]["regions"] == copied["copies"]
+
+
+def test_a_region_that_fails_leaves_nothing_and_says_where_the_image_is(
+    target: Ec2Target, world: World
+) -> None:
+    artifact = verified(target)
+    failed = copy(target, artifact["id"], {IRELAND: {}, VIRGINIA: {"kms_key": "alias/nobody"}})
+    assert failed["failed"]
+    assert f"image {artifact['id']} was not copied to us-east-1, where nothing is left" in failed["msg"]
+    assert "The KMS key 'alias/nobody' does not exist" in failed["msg"]
+    assert f"it is in eu-central-1 ({artifact['id']}), eu-west-1 (ami-" in failed["msg"]
+    nothing_left(world, VIRGINIA)
+    (there,) = target.client(IRELAND).describe_images(Owners=["self"])["Images"]
+    again = copy(target, artifact["id"], {IRELAND: {}, VIRGINIA: {}})
+    assert again["copies"][0]["id"] == there["ImageId"]
+
+
+def test_a_copy_whose_answer_was_lost_is_not_made_twice(target: Ec2Target, world: World) -> None:
+    artifact = verified(target)
+    world.faults.drop("CopyImage")
+    copied = copy(target, artifact["id"], {IRELAND: {}})
+    assert world.left(IRELAND)["images"] == [copied["copies"][0]["id"]]
+
+
+def test_an_interrupted_copy_leaves_nothing(target: Ec2Target, world: World) -> None:
+    artifact = verified(target)
+    world.delays.copy_s = 600
+    options = {"distribute": {"regions": {IRELAND: {}, VIRGINIA: {}}}}
+    process = target.begin(
+        "point", bakery_artifact=artifact, bakery_names=["web:latest"], bakery_options=options
+    )
+    until(
+        lambda: world.left(IRELAND)["images"] and world.left(VIRGINIA)["images"], what="copies", timeout_s=60
+    )
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    for region in (IRELAND, VIRGINIA):
+        until(lambda region=region: not any(world.left(region).values()), what=f"nothing in {region}")
+
+
+def test_an_image_is_handed_out_with_its_copies(target: Ec2Target, world: World) -> None:
+    artifact = verified(target)
+    share = {"accounts": [OTHER]}
+    options = {"distribute": {"regions": {IRELAND: {}}, "share": share}}
+    wanted = {"bakery_artifact": artifact, "bakery_names": ["web:latest"], "bakery_options": options}
+    (copied,) = target.run("point", **wanted)["artifact"]["regions"]
+    for region, image in ((world.region, artifact), (IRELAND, copied)):
+        ec2 = target.client(region)
+        allowed = ec2.describe_image_attribute(ImageId=image["id"], Attribute="launchPermission")
+        assert allowed["LaunchPermissions"] == [{"UserId": OTHER}]
+        (snapshot,) = image["snapshots"]
+        allowed = ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
+        assert allowed["CreateVolumePermissions"] == [{"UserId": OTHER}]
+    again = run_main(ec2_image_share.main, {"image": artifact["id"], "accounts": [OTHER]})
+    assert again["changed"] is False
+    none = run_main(ec2_image_share.main, {"image": artifact["id"]})
+    assert none["diff"]["before"]["launch"] == [OTHER]
+    assert none["diff"]["after"]["launch"] == []
+
+
+def test_sharing_under_the_key_of_aws_is_refused_before_anything_is_shared(
+    target: Ec2Target, world: World
+) -> None:
+    target.running("web-1", BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True}}])
+    artifact = present(target, "web-1")["artifact"]
+    failed = run_main(ec2_image_share.main, {"image": artifact["id"], "accounts": [OTHER]})
+    assert "is encrypted with alias/aws/ebs, which no other account can use" in failed["msg"]
+    assert "ModifyImageAttribute" not in world.actions()
+
+
+# ── sweeping ──
+
+
+def sweep(target: Ec2Target, **options: Any) -> dict[str, list[str]]:
+    given = {"home": str(target.home), "regions": [IRELAND], **options}
+    result = run_main(ec2_sweep.main, given)
+    assert not result.get("failed"), result
+    swept: dict[str, list[str]] = result["swept"]
+    return swept
+
+
+def test_a_sweep_removes_the_deads_things_and_nothing_else(target: Ec2Target, world: World) -> None:
+    """A stopped instance, an image, a volume and a group of the dead; the same of the living; others'."""
+    verified_image = verified(target)["id"]
+    target.owner = dead_owner()
+    stopped = target.running("dead-1")
+    target.ec2.stop_instances(InstanceIds=[stopped])
+    group = made_group(target, "dead-1")
+    volume = made_volume(target, "dead-1")
+    target.running("dead-2")
+    image = present(target, "dead-2")["artifact"]["id"]
+    target.owner = living_owner()
+    alive = target.running("alive-1")
+    alive_group = made_group(target, "alive-1")
+    others = target.ec2.run_instances(ImageId=world.base_image, MinCount=1, MaxCount=1)["Instances"][0]
+    world.wait_state(stopped, "stopped")
+
+    told = sweep(target, _ansible_check_mode=True)
+    assert told["instances"] == [stopped]
+    assert told["images"] == [image]
+    assert told["security_groups"] == [group]
+    assert volume in told["volumes"]
+    assert told["machines"] == ["dead-1", "dead-2"]
+    assert {"TerminateInstances", "DeregisterImage"}.isdisjoint(world.actions()[-20:])
+
+    assert sweep(target) == told
+    left = world.left()
+    assert sorted(left["instances"]) == sorted([alive, others["InstanceId"]])
+    assert left["images"] == [verified_image]
+    assert left["security-groups"] == [alive_group]
+    assert volume not in left["volumes"]
+    assert len(left["snapshots"]) == 1
+    assert not any(sweep(target).values())
+
+
+def test_a_bake_killed_while_its_image_is_pending_is_swept(target: Ec2Target, world: World) -> None:
+    target.launch("web-1")
+    wanted = target.capture("web-1")
+    world.delays.image_s = 600
+    process = target.begin("capture", **wanted)
+    until(lambda: world.left()["images"], what="the image is being made", timeout_s=120)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not any(sweep(target).values()), "its owner, this process, lives"
+    for thing in (*world.left()["images"], *world.left()["snapshots"], *world.left()["instances"]):
+        tags = ec2_tags.owned("web-1", dead_owner(), expires=0)
+        target.ec2.create_tags(
+            Resources=[thing], Tags=[{"Key": ec2_tags.OWNER, "Value": tags[ec2_tags.OWNER]}]
+        )
+    assert sweep(target)["machines"] == ["web-1"]
+    nothing_left(world)
+    until(lambda: not world.left()["instances"], what="the instance is gone")
+
+
+def made_group(target: Ec2Target, machine_id: str) -> str:
+    made = target.ec2.create_security_group(
+        GroupName=f"bakery-{machine_id}",
+        Description="ssh",
+        TagSpecifications=ec2_tags.specifications(target.tags(machine_id), ["security-group"]),
+    )
+    return str(made["GroupId"])
+
+
+def made_volume(target: Ec2Target, machine_id: str) -> str:
+    made = target.ec2.create_volume(
+        AvailabilityZone=f"{target.world.region}a",
+        Size=1,
+        TagSpecifications=ec2_tags.specifications(target.tags(machine_id), ["volume"]),
+    )
+    return str(made["VolumeId"])
+
+
+def newest(world: World) -> str:
+    """The image that was made last."""
+    return world.left()["images"][-1]
