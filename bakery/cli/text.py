@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+# Such as those of a cloud's things.
+_ID = re.compile("[a-z]+-[0-9a-f]+")
+
 
 def clean(text: str) -> str:
     """``text`` without escape sequences and control characters; new lines stay, tabs become spaces."""
@@ -94,8 +97,12 @@ def plural(count: int, noun: str) -> str:
 
 
 def short(digest: str | None) -> str:
-    """The part of a digest or fingerprint that people compare: twelve digits without the algorithm."""
-    return digest.rpartition(":")[2][:12] if digest else "-"
+    """The part of a digest or fingerprint that people compare: twelve digits without the algorithm.
+
+    An id of another kind is shown as it is.
+    """
+    digits = digest.rpartition(":")[2] if digest else "-"
+    return digits if _ID.fullmatch(digits) else digits[:12]
 
 
 def listed(words: Sequence[str]) -> str:

@@ -41,8 +41,7 @@ def success_text(result: BakeResult, paint: Paint, *, target: str | None = None)
         )
     parts = [
         f"{name}  {paint.green('baked')} in {seconds(result.seconds)}{_verdict(result)}",
-        _layers(result.layers, paint),
-        "",
+        *([_layers(result.layers, paint), ""] if result.layers else [""]),
     ]
     parts += [f"  {paint.dim(f'{label:7}')} {value}" for label, value in _facts(result) if value]
     parts += [_difference(one, paint) for one in result.irreproducible]
