@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+_ID = re.compile(r"\b(?:ami|eni|i|sg|sgr|snap|subnet|vol)-[0-9a-f]{8,17}\b")
 # The scope of a signature, version 4: key id, day, region, service.
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
 
@@ -27,6 +28,12 @@ class Call:
     at: datetime
     # The status that the caller got; 0: it got no answer. None while the call is under way.
     status: int | None = None
+    answer: str = ""
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of resources in the answer, such as those that the call made, in their order."""
+        return list(dict.fromkeys(_ID.findall(self.answer)))
 
     @property
     def tags(self) -> dict[str, dict[str, str]]:

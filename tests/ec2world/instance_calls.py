@@ -14,6 +14,7 @@ from moto.core.utils import utcnow
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError, OperationNotPermitted4
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.responses import EC2Response
+from moto.iam.exceptions import NotFoundException
 
 from tests.ec2world.encryption import find_key
 from tests.ec2world.images import DiskSnapshot, Image
@@ -49,7 +50,7 @@ class InstanceCalls(EC2Response):
         self._choose_subnet()
         self.params["BlockDeviceMappings"] = mappings = _merged(image, self.params)
         self.params["MinCount"] = self.params.get("MaxCount", self.params.get("MinCount", 1))
-        result = super().run_instances()
+        result = self._accepted()
         reservation: Any = result.result
         for instance in reservation.instances:
             self._complete(instance, image, mappings)
@@ -57,6 +58,19 @@ class InstanceCalls(EC2Response):
         if token:
             self.world.tokens[self.region, "run_instances", token] = (fingerprint, reservation)
         return result
+
+    def _accepted(self) -> ActionResult:
+        """moto's instances; what IAM does not know is called by EC2's name for it."""
+        try:
+            return super().run_instances()
+        except NotFoundException as error:
+            profile = self.params.get("IamInstanceProfile") or {}
+            name, value = next(iter(profile.items()), ("Name", ""))
+            raise EC2ClientError(
+                "InvalidParameterValue",
+                f"Value ({value}) for parameter iamInstanceProfile.{name.lower()} is invalid. "
+                f"Invalid IAM Instance Profile {name.lower()}",
+            ) from error
 
     def _image_to_launch(self) -> Image:
         image_id = str(self.params.get("ImageId") or "")

@@ -24,6 +24,7 @@ from tests.ec2world.base_image import SEED
 LABEL = "io.bakery-test.ec2world"
 _CAPABILITIES = ("MKNOD", "AUDIT_WRITE", "NET_RAW", "SYS_NICE")
 _STOP_TIMEOUT_S = 60
+_ASK_AGAIN_S = 0.5
 _SSH = 22
 
 
@@ -120,8 +121,7 @@ class Machine:
             with suppress(ProcessLookupError):
                 descriptor = os.pidfd_open(pid)
                 try:
-                    os.kill(pid, signal.SIGRTMIN + 3)  # systemd(1): halt
-                    select.select([descriptor], [], [], _STOP_TIMEOUT_S)
+                    _halt(pid, descriptor)
                 finally:
                     os.close(descriptor)
             self.clear()
@@ -180,3 +180,11 @@ class Machine:
         path = self.directory / name
         path.mkdir(exist_ok=True)
         return path
+
+
+def _halt(pid: int, descriptor: int) -> None:
+    """Ask until it ends: who has just begun to boot does not listen yet."""
+    for _attempt in range(int(_STOP_TIMEOUT_S / _ASK_AGAIN_S)):
+        os.kill(pid, signal.SIGRTMIN + 3)  # systemd(1): halt
+        if select.select([descriptor], [], [], _ASK_AGAIN_S)[0]:
+            return

@@ -30,6 +30,10 @@ class _QuietHandler(MotoRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
         """Say nothing of requests: they are recorded."""
 
+    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
+        """No answer, and no second request on the same connection either."""
+        self.close_connection = True
+
 
 class Shim:
     """A WSGI application around moto's."""
@@ -66,6 +70,7 @@ class Shim:
         except Exception:  # noqa: BLE001  # moto says so in many ways
             self.broken.append((call, traceback.format_exc()))
             return _refusal(call, "InternalError", "This world does not know the call.", 500)
+        call.answer = response.get_data(as_text=True)
         for rule in rules:
             if rule.after:
                 rule.after(call)

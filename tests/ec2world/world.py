@@ -199,14 +199,20 @@ class World:
         self.calls.clear()
         self._shim.broken.clear()
         self.fleet.errors.clear()
-        self.fleet.delays.__init__()  # type: ignore[misc]
+        self.fleet.delays = Delays()
 
     def empty_account(self) -> None:
         """End all instances and remove what ``left`` tells, without the calls for it."""
         with self.lock:
-            for region_backend in list(ec2_backends[self.account].values()):
-                _empty(region_backend, self.fleet, self.account)
-        until(lambda: not self.instances(), what="all machines ended")
+            regions = list(ec2_backends[self.account])
+            for region in regions:
+                _end_instances(ec2_backends[self.account][region], self.fleet)
+        for region in regions:
+            until(lambda region=region: not self.left(region)["instances"], what="all machines ended")
+        with self.lock:
+            for region in regions:
+                _remove_rest(ec2_backends[self.account][region], self.account)
+            self.tokens.clear()
 
     def close(self) -> None:
         """End every machine and leave nothing."""
@@ -323,11 +329,14 @@ class World:
         return ec2_backends[self.account][region].get_instance(instance_id)
 
 
-def _empty(backend: Any, fleet: Fleet, account: str) -> None:
+def _end_instances(backend: Any, fleet: Fleet) -> None:
     for instance in backend.all_instances():
         if instance.state not in ("shutting-down", "terminated"):
             instance.disable_api_termination = False
             fleet.terminate(instance)
+
+
+def _remove_rest(backend: Any, account: str) -> None:
     for image in list(backend.amis.values()):
         if image.owner_id == account:
             del backend.amis[image.id]
