@@ -258,7 +258,7 @@ class World:
             "ps",
             "--all",
             f"--filter=label={LABEL}={self.name}",
-            f'--format={{{{.Names}}}} {{{{.Label "{LABEL}.directory"}}}}',
+            f'--format={{{{.Names}}}} {{{{index .Labels "{LABEL}.directory"}}}}',
         ]
         listed = subprocess.run([podman.path, *words], stdout=subprocess.PIPE, text=True, check=True)
         for line in listed.stdout.splitlines():
