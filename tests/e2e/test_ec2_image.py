@@ -522,6 +522,12 @@ def newest(world: World) -> str:
 
 def print_tree(world, artifact):
     from moto.ec2.models import ec2_backends
+
     snap = ec2_backends[world.account][world.region].snapshots[artifact["snapshots"][0]]
     import subprocess
-    print(subprocess.run(["find", ".", "-ls"], cwd=snap.disk.store / snap.disk.layers[-1], capture_output=True, text=True).stdout)
+
+    print(
+        subprocess.run(
+            ["find", ".", "-ls"], cwd=snap.disk.store / snap.disk.layers[-1], capture_output=True, text=True
+        ).stdout
+    )
