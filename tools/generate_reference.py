@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.reference import command_line, modules, project_file
+from tools.reference import aws_policy, command_line, modules, project_file
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -20,6 +20,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "bakery-yml.md": project_file.render,
     "bakery.schema.json": project_file.render_schema,
     "modules.md": modules.render,
+    "aws-policy.json": aws_policy.render,
 }
 
 

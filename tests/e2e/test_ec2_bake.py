@@ -100,7 +100,9 @@ def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in thing["Tags"]}
 
 
-def test_a_role_set_becomes_a_verified_ami_and_stays_one(account: Account, tmp_path: Path) -> None:
+def test_a_role_set_becomes_a_verified_ami_and_stays_one(
+    account: Account, tmp_path: Path, repository: Path
+) -> None:
     result = account.bake("web").result
     assert (result["status"], result["checks"]["passed"]) == ("baked", 2)
     image = result["artifact"]["id"]
@@ -119,6 +121,10 @@ def test_a_role_set_becomes_a_verified_ami_and_stays_one(account: Account, tmp_p
         *("CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "RunInstances"),
         *("TerminateInstances", "DeleteSecurityGroup", "CreateTags", "DeleteTags"),
     ]
+
+    policy = json.loads((repository / "docs" / "reference" / "aws-policy.json").read_text())
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    assert {f"{call.service}:{call.action}" for call in account.world.calls} <= allowed
 
     account.world.calls.clear()
     assert account.bake("web").result["status"] == "unchanged"
