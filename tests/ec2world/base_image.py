@@ -34,7 +34,9 @@ network: {{config: disabled}}
 # What sizes disks, of which a container has none.
 growpart: {{mode: "off"}}
 resize_rootfs: false
-locale: C.UTF-8
+# What asks about the loader that a container has none of, and what only costs time.
+grub_dpkg: {{enabled: false}}
+locale: false
 """
 # Services that only cost time in a container, or that the engine does the work of.
 _MASKED = (

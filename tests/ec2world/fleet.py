@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, RLock, Thread
@@ -12,7 +11,8 @@ from typing import Any
 
 from moto.ec2.models.instances import InstanceState, StateReason
 
-from tests.ec2world.machine import Disk, Machine
+from tests.ec2world import firewall
+from tests.ec2world.machine import Disk, Machine, ended
 
 STATES = {
     "pending": 0,
@@ -63,6 +63,7 @@ class Fleet:
         machine = Machine(
             instance.id, instance.private_ip, disk, self.directory / "machines" / instance.id, self.world
         )
+        machine.ports = firewall.let_in(instance.nics[0].group_set)
         machine.begin(user_data)
         self.machines[instance.id] = machine
         set_state(instance, "pending")
@@ -85,6 +86,13 @@ class Fleet:
     def reboot(self, instance: Any) -> None:
         machine = self.machines[instance.id]
         self._spawn(lambda: (machine.shut_down(), self._boot(instance, machine)))
+
+    def admit(self, instances: Iterable[Any]) -> None:
+        """Have machines be reached as the security groups of their instances say now."""
+        for instance in instances:
+            machine = self.machines.get(instance.id)
+            if machine and machine.is_running:
+                machine.admit(firewall.let_in(instance.nics[0].group_set), cut=machine.cut)
 
     def terminate(self, instance: Any, reason: tuple[str, str] = USER_INITIATED) -> None:
         set_state(instance, "shutting-down", reason)
@@ -114,7 +122,7 @@ class Fleet:
         """Notice when a machine ends by itself, and do what its instance is to do then."""
         pid = machine.pid
         try:
-            select.select([descriptor], [], [])
+            ended(descriptor)
         finally:
             os.close(descriptor)
         with self.lock:

@@ -203,6 +203,19 @@ class InstanceCalls(EC2Response):
         output = Base64EncodedString.from_raw_string(text)
         return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": output})
 
+    def authorize_security_group_ingress(self) -> ActionResult:
+        return self._admitting(super().authorize_security_group_ingress())
+
+    def revoke_security_group_ingress(self) -> ActionResult:
+        return self._admitting(super().revoke_security_group_ingress())
+
+    def modify_instance_attribute(self) -> ActionResult:
+        return self._admitting(super().modify_instance_attribute())
+
+    def _admitting(self, result: ActionResult) -> ActionResult:
+        self.world.fleet.admit(self.ec2_backend.all_instances())
+        return result
+
     def delete_security_group(self) -> ActionResult:
         group_id, name = self._get_param("GroupId"), self._get_param("GroupName")
         used = {group.id for nic in self.ec2_backend.enis.values() for group in nic.group_set}

@@ -66,12 +66,13 @@ class Login:
         assert done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
-    def wait(self, address: str, user: str = "root", timeout_s: float = 90) -> None:
+    def wait(self, address: str, user: str = "root", timeout_s: float = 180) -> None:
         """Wait until one can log in and cloud-init has done all of its work."""
         until(
             lambda: self.try_run(address, "true", user).returncode == 0,
             what=f"ssh to {address}",
             timeout_s=timeout_s,
+            pause_s=0.25,
         )
         self.run(address, "cloud-init status --wait >/dev/null", user)
 

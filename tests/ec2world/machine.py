@@ -19,7 +19,9 @@ from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import
 )
 from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
 
+from tests.ec2world import firewall
 from tests.ec2world.base_image import SEED
+from tests.ec2world.firewall import Ports
 
 LABEL = "io.bakery-test.ec2world"
 _CAPABILITIES = ("MKNOD", "AUDIT_WRITE", "NET_RAW", "SYS_NICE")
@@ -49,6 +51,9 @@ class Machine:
     directory: Path
     world: str
     pid: int | None = None
+    # The TCP ports that it can be reached on, and whether the network is cut.
+    ports: list[Ports] = field(default_factory=list)
+    cut: bool = False
     _over: bool = False
     _lock: RLock = field(default_factory=RLock)
 
@@ -110,7 +115,16 @@ class Machine:
                 pidfile=str(pidfile),
             )
             self.pid = pid
+            firewall.apply(pid, self.ports, cut=self.cut)
             return os.pidfd_open(pid)
+
+    def admit(self, ports: list[Ports], *, cut: bool = False) -> None:
+        """Let it be reached on ``ports`` only, or, with ``cut``, have its network go dead."""
+        with self._lock:
+            changes = (ports, cut) != (self.ports, self.cut)
+            self.ports, self.cut = ports, cut
+            if changes and self.pid is not None:
+                firewall.apply(self.pid, ports, cut=cut)
 
     def shut_down(self) -> None:
         """End everything in it in order, as pressing the power button does; by force if that takes long."""
@@ -186,5 +200,12 @@ def _halt(pid: int, descriptor: int) -> None:
     """Ask until it ends: who has just begun to boot does not listen yet."""
     for _attempt in range(int(_STOP_TIMEOUT_S / _ASK_AGAIN_S)):
         os.kill(pid, signal.SIGRTMIN + 3)  # systemd(1): halt
-        if select.select([descriptor], [], [], _ASK_AGAIN_S)[0]:
+        if ended(descriptor, timeout_s=_ASK_AGAIN_S):
             return
+
+
+def ended(descriptor: int, *, timeout_s: float | None = None) -> bool:
+    """Wait for the process of a pidfd to end; whether it did."""
+    poll = select.poll()  # select(2) takes no descriptors beyond 1023
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import traceback
 from collections.abc import Iterable
 from threading import RLock, Thread
@@ -78,10 +79,19 @@ class Shim:
 
 
 class Server:
-    """The shim at ``address``, in a thread of this process."""
+    """The shim behind a socket that listens, in a thread of this process."""
 
-    def __init__(self, shim: Shim, address: str, port: int) -> None:
-        self._server = make_server(address, port, shim, threaded=True, request_handler=_QuietHandler)
+    def __init__(self, shim: Shim, endpoint: socket.socket) -> None:
+        self._socket = endpoint
+        address, port = endpoint.getsockname()
+        self._server = make_server(
+            address,
+            port,
+            shim,
+            threaded=True,
+            request_handler=_QuietHandler,
+            fd=self._socket.fileno(),
+        )
         self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, name="ec2world", daemon=True)
         self.url = f"http://{address}:{port}"
@@ -93,6 +103,7 @@ class Server:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._socket.close()
 
 
 def _refusal(call: Call, code: str, message: str, status: int) -> Response:

@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from tests.ec2world.logins import Login
+from tests.ec2world.waiting import until
 from tests.ec2world.world import World
 
 
@@ -109,6 +110,25 @@ def test_terminating_leaves_nothing(world: World, ec2: Any, login: Login) -> Non
     assert world.instances() == []
     assert not any(world.left().values())
     assert str(world.directory) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.slow
+def test_security_groups_let_in_whom_they_name(world: World, ec2: Any, login: Login) -> None:
+    group = ec2.create_security_group(GroupName="one", Description="d")["GroupId"]
+    address = launch(ec2, world.base_image, login, SecurityGroupIds=[group])["PrivateIpAddress"]
+    (machine,) = until(world.instances, what="a machine")
+    until(lambda: "Reached target" in machine.console, what="a machine that has booted")
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+    elsewhere, here = ({**ssh, "IpRanges": [{"CidrIp": cidr}]} for cidr in ("203.0.113.7/32", "127.0.0.1/32"))
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[elsewhere])
+    assert login.try_run(address, "true").returncode == 255
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[here])
+    login.wait(address)
+    with world.cut_off(machine.instance_id):
+        assert login.try_run(address, "true").returncode == 255
+    login.run(address, "true")
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[here])
+    assert login.try_run(address, "true").returncode == 255
 
 
 def test_a_base_is_found_by_owner_and_by_parameter(world: World, ec2: Any) -> None:

@@ -11,7 +11,9 @@ _Found = TypeVar("_Found")
 _PAUSE_S = 0.05
 
 
-def until(look: Callable[[], _Found], *, what: str, timeout_s: float = 60) -> _Found:
+def until(
+    look: Callable[[], _Found], *, what: str, timeout_s: float = 60, pause_s: float = _PAUSE_S
+) -> _Found:
     """The first true value of ``look()``; AssertionError that names ``what`` if there is none in time."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -20,4 +22,4 @@ def until(look: Callable[[], _Found], *, what: str, timeout_s: float = 60) -> _F
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {timeout_s:g} s")
-        time.sleep(_PAUSE_S)
+        time.sleep(pause_s)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -37,13 +38,12 @@ from tests.ec2world.image_calls import ImageCalls
 from tests.ec2world.images import DiskSnapshot, Hardware, Image, Outcome, SourceVolume
 from tests.ec2world.instance_calls import InstanceCalls
 from tests.ec2world.machine import LABEL, Disk, Machine
+from tests.ec2world.networks import VPC, claim, claim_first, subnets
 from tests.ec2world.server import Server, Shim
 from tests.ec2world.waiting import until
 
-_PORT = 4566
 _BASE_GIB = 8
 _REGION = "eu-central-1"
-_NETWORK = "127.77.0.0/16"
 # Filters of DescribeInstances that moto lacks.
 _INSTANCE_FILTERS = {
     "client-token": "client_token",
@@ -66,7 +66,8 @@ class World:
         self._base = ensure_base_tree(home)
         self.lock = RLock()
         self._shim = Shim(self.lock)
-        self._server, number = self._claimed()
+        number, endpoint = claim_first()
+        self._server = Server(self._shim, endpoint)
         self.name = f"world-{number}"
         self._remove_leftovers()
         self.directory = home / "worlds" / f"{self.name}-{secrets.token_hex(4)}"
@@ -162,6 +163,16 @@ class World:
         with self.lock:
             self.fleet.terminate(self._instance(instance_id, self.region), (code, message))
 
+    @contextmanager
+    def cut_off(self, instance_id: str) -> Iterator[None]:
+        """Have the network of an instance be dead meanwhile: nothing gets in or out, and nobody is told."""
+        machine = self.machine(instance_id)
+        machine.admit(machine.ports, cut=True)
+        try:
+            yield
+        finally:
+            machine.admit(machine.ports, cut=False)
+
     def image(self, image_id: str) -> Image:
         """An image of any region, also one that is deregistered."""
         return self.known_images[image_id]
@@ -242,29 +253,16 @@ class World:
 
     # -- making it ---------------------------------------------------------------------------------
 
-    def _claimed(self) -> tuple[Server, int]:
-        """A server on the first free network's router address: who listens there owns the network."""
-        for number in range(100):
-            try:
-                return Server(self._shim, f"127.77.{2 * number + 1}.1", _PORT), number
-            except (OSError, SystemExit):
-                continue
-        raise AssertionError("every network of 127.77.0.0/16 is in use")
-
     def _remove_leftovers(self) -> None:
-        """Remove what a world that was killed left in the network that is ours now."""
+        """Remove the machines of worlds that were killed: of those whose network nobody owns, and of ours."""
         podman = Podman()
-        words = [
-            "ps",
-            "--all",
-            f"--filter=label={LABEL}={self.name}",
-            f'--format={{{{.Names}}}} {{{{index .Labels "{LABEL}.directory"}}}}',
-        ]
-        listed = subprocess.run([podman.path, *words], stdout=subprocess.PIPE, text=True, check=True)
-        for line in listed.stdout.splitlines():
-            name, _, directory = line.partition(" ")
-            podman.remove(name, grace_s=0)
-            unmount(directory)
+        for container in podman.containers(LABEL):
+            world = container.labels[LABEL]
+            with suppress(OSError), nullcontext() if world == self.name else claim(int(world.split("-")[1])):
+                podman.remove(container.name, grace_s=0)
+                machine = Path(container.labels[f"{LABEL}.directory"])
+                unmount(str(machine))
+                delete_tree(str(machine.parent.parent))
 
     def _answer_calls(self) -> None:
         answers = type("Ec2", (InstanceCalls, ImageCalls), {"world": self})
@@ -274,16 +272,19 @@ class World:
     def _make_network(self, number: int) -> list[str]:
         """The default VPC, with a subnet in each of two zones."""
         backend = ec2_backends[self.account][self.region]
-        for subnets in backend.subnets.values():
-            for subnet_id in list(subnets):
+        for zone in backend.subnets.values():
+            for subnet_id in list(zone):
                 backend.delete_subnet(subnet_id)
         backend.delete_vpc(backend.default_vpc.id)
-        vpc = backend.create_vpc(_NETWORK, is_default=True)
+        vpc = backend.create_vpc(VPC, is_default=True)
         backend.default_vpc = vpc
-        places = ((2 * number + 1, "a"), (2 * number + 2, "b"))
+        # As an administrator would: ssh from here, for who names no group.
+        (default,) = backend.groups[vpc.id].values()
+        here = [{"CidrIp": "127.0.0.0/8"}]
+        backend.authorize_security_group_ingress(default.id, "tcp", "22", "22", here)
         return [
-            backend.create_subnet(vpc.id, f"127.77.{third}.0/24", availability_zone=f"{self.region}{zone}").id
-            for third, zone in places
+            backend.create_subnet(vpc.id, network, availability_zone=f"{self.region}{zone}").id
+            for network, zone in zip(subnets(number), "ab", strict=True)
         ]
 
     def _register_base(self) -> Image:
