@@ -39,6 +39,8 @@ CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("container_image", {"state": "tagged", "image": "gone", "names": ["a:b"]}, {}),
     ("container_export", {"image": "gone", "path": "relative.tar"}, {}),
     ("container_export", {"image": "gone"}, {}),
+    ("ec2_machine", {"id": "m"}, {}),
+    ("ec2_machine", {"id": "m", "image": "ami-1", "launch": {"address": "here"}}, {}),
     ("testinfra", {"checks": ["test_it.py"], "exec": ["env"], "report": "report.json"}, {}),
     ("testinfra", {"checks": ["gone.py"], "exec": ["env"], "report": "report.json"}, {}),
     ("testinfra", {"checks": ["a"], "exec": ["b"], "report": "c"}, {"check_mode": True}),

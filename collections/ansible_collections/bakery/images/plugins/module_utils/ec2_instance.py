@@ -10,7 +10,12 @@ from contextlib import suppress
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
-from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws, AwsFailure, Patience
+from ansible_collections.bakery.images.plugins.module_utils.aws_calls import (
+    NOT_FOUND_PATIENCE_S,
+    Aws,
+    AwsFailure,
+    Patience,
+)
 from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan import Refusal, refusal
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
@@ -75,6 +80,7 @@ class Watched:
         self.id = instance_id
         self.patience = patience
         self._aws = aws
+        self._unknown = patience.at_most(NOT_FOUND_PATIENCE_S)
 
     def running(self, *, public: bool) -> dict[str, Any]:
         """Wait until it runs and has its address; returns it as EC2 describes it."""
@@ -94,7 +100,7 @@ class Watched:
         try:
             answer = self._aws.call("describe_instances", about, InstanceIds=[self.id])
         except AwsFailure as failure:
-            if failure.not_found and self.patience.left():
+            if failure.not_found and self._unknown.left():
                 return None
             raise
         instances = [found for one in answer["Reservations"] for found in one["Instances"]]

@@ -131,8 +131,8 @@ def sections_of(text: str) -> dict[str, list[str]]:
 
 
 def mark(name: str) -> str:
-    """A line of a script that begins a section of its output, whether or not the last one ended its line."""
-    return f"printf '\\n%s\\n' '{_MARK}{name}'"
+    """A line of a script that begins a section of its output."""
+    return f"echo; echo '{_MARK}{name}'"  # what stands before may not end its line
 
 
 def _run(watched: Watched, master: SshMaster, command: str) -> tuple[int | None, str, str]:
