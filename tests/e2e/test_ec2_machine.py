@@ -378,7 +378,7 @@ def test_a_group_waits_for_its_instance_to_be_gone(ec2: Ec2) -> None:
     terminated = [call.at for call in ec2.world.calls if call.action == "TerminateInstances"]
     deleted = [call.at for call in ec2.world.calls if call.action == "DeleteSecurityGroup"]
     assert len(terminated) == 1
-    assert 4 <= (deleted[-1] - terminated[0]).total_seconds() < 4 + 3  # noticed within a poll
+    assert 4 <= (deleted[-1] - terminated[0]).total_seconds() < 10
 
 
 SEAL = "cloud-init clean --logs --machine-id --seed; rm /etc/ssh/ssh_host_* /root/.ssh/authorized_keys"
@@ -417,16 +417,15 @@ def test_what_an_image_brought_along_is_told(ec2: Ec2, client: Any) -> None:
 
 
 RELAY = """\
-import socket, sys, threading
+import os, socket, sys, threading
 
-def copy(read, write):
-    while chunk := read(65536):
-        write(chunk)
+def copy(source, sink):
+    while chunk := os.read(source, 65536):
+        sink(chunk)
 
 connection = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-out, inp = sys.stdout.buffer.raw, sys.stdin.buffer.raw
-threading.Thread(target=copy, args=(inp.read, connection.sendall), daemon=True).start()
-copy(connection.recv, out.write)
+threading.Thread(target=copy, args=(0, connection.sendall), daemon=True).start()
+copy(connection.fileno(), lambda chunk: os.write(1, chunk))
 """
 
 

@@ -54,7 +54,12 @@ def test_cloud_init_must_have_run_for_this_instance() -> None:
 
 def test_a_machine_id_that_came_with_the_image_is_found() -> None:
     assert "/etc/machine-id is older" in wrong(replace(GOOD, made={**GOOD.made, "/etc/machine-id": 900.0}))
-    assert "no machine id" in wrong(replace(GOOD, machine_id="uninitialized"))
+    assert "is no machine id" in wrong(replace(GOOD, machine_id=""))
+
+
+def test_an_image_that_brought_no_machine_id_has_none_of_another_machine() -> None:
+    made = {**GOOD.made, "/etc/machine-id": 900.0}
+    assert faults(replace(GOOD, machine_id="uninitialized", made=made), "i-1", KEYS) == []
 
 
 def test_a_host_key_that_came_with_the_image_is_found() -> None:
