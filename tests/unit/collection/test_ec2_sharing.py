@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import Audience, SharedImage
+from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import (
+    Audience,
+    SharedImage,
+    refuse_unshareable,
+)
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
 from tests.unit.collection.ec2_account import Account, image, refusal
@@ -117,3 +121,31 @@ def test_a_pending_image_is_not_shared() -> None:
 def test_what_ec2_would_not_understand_is_refused(audience: Audience, what: str) -> None:
     with pytest.raises(MachineFailure, match=what):
         audience.check()
+
+
+def keys(*, default: bool = False, manager: str = "CUSTOMER") -> Account:
+    return Account(
+        get_ebs_encryption_by_default=lambda: {"EbsEncryptionByDefault": default},
+        get_ebs_default_kms_key_id=lambda: {"KmsKeyId": "alias/aws/ebs"},
+        describe_key=lambda **given: {"KeyMetadata": {"KeyId": given["KeyId"], "KeyManager": manager}},
+    )
+
+
+def test_a_volume_under_a_key_of_aws_is_refused_before_there_is_one() -> None:
+    with pytest.raises(MachineFailure, match="an image under the key alias/aws/ebs could not be shared"):
+        refuse_unshareable(keys(manager="AWS"), kms_key="", encrypted=True)
+    with pytest.raises(MachineFailure, match="an image under the key alias/aws/ebs could not be shared"):
+        refuse_unshareable(keys(default=True, manager="AWS"), kms_key="", encrypted=False)
+
+
+def test_a_volume_without_or_with_ones_own_key_can_be_shared() -> None:
+    refuse_unshareable(keys(), kms_key="", encrypted=False)
+    refuse_unshareable(keys(default=True), kms_key="alias/own", encrypted=False)
+
+
+def test_who_may_not_look_at_keys_learns_it_later() -> None:
+    account = keys(default=True)
+    account.answers["describe_key"] = refusal("AccessDeniedException")
+    refuse_unshareable(account, kms_key="alias/own", encrypted=True)
+    account.answers["get_ebs_encryption_by_default"] = refusal("UnauthorizedOperation")
+    refuse_unshareable(account, kms_key="", encrypted=False)

@@ -22,6 +22,7 @@ _ACCOUNT = re.compile(r"\d{12}\Z")
 _ORGANIZATION = re.compile(r"arn:[^:]+:organizations::\d{12}:organization/o-[a-z0-9]+\Z")
 _UNIT = re.compile(r"arn:[^:]+:organizations::\d{12}:ou/o-[a-z0-9]+/ou-[a-z0-9-]+\Z")
 _AWS_KEY = "alias/aws/ebs"
+_MAY_NOT_KNOW = frozenset({"AccessDeniedException", "UnauthorizedOperation"})
 # What EC2 calls each kind of audience in a launch permission.
 _KINDS = {
     "accounts": "UserId",
@@ -171,12 +172,41 @@ class SharedImage:
         )
 
 
+def refuse_unshareable(aws: Aws, *, kms_key: str, encrypted: bool) -> None:
+    """MachineFailure if what such a volume becomes could not be shared; asked before there is a volume."""
+    if not kms_key and not (encrypted or _encrypts_by_default(aws)):
+        return
+    try:
+        key = kms_key or aws.call("get_ebs_default_kms_key_id", "ask for the default key")["KmsKeyId"]
+        answer = aws.call("describe_key", f"look at the key {key}", service="kms", KeyId=key)
+    except AwsFailure as failure:
+        if failure.code in _MAY_NOT_KNOW:
+            return  # it will be known when there is a snapshot
+        raise
+    metadata = answer["KeyMetadata"]
+    if metadata.get("KeyManager") == "AWS" or metadata["KeyId"] == managed_key(aws):
+        raise MachineFailure(
+            f"an image under the key {key} could not be shared, which AWS manages for this account alone; "
+            "write a key of your own as image.volume.kms_key"
+        )
+
+
+def _encrypts_by_default(aws: Aws) -> bool:
+    try:
+        answer = aws.call("get_ebs_encryption_by_default", "ask whether volumes are encrypted by default")
+    except AwsFailure as failure:
+        if failure.code in _MAY_NOT_KNOW:
+            return False
+        raise
+    return bool(answer.get("EbsEncryptionByDefault"))
+
+
 def managed_key(aws: Aws) -> str:
     """Id of the key for volumes that AWS manages in the region; empty if there is none, or we cannot know."""
     try:
         answer = aws.call("describe_key", f"look at {_AWS_KEY}", service="kms", KeyId=_AWS_KEY)
     except AwsFailure as failure:
-        if failure.not_found or failure.code in {"AccessDeniedException", "NotFoundException"}:
+        if failure.code in _MAY_NOT_KNOW or failure.code == "NotFoundException":
             return ""
         raise
     return str(answer["KeyMetadata"]["KeyId"])

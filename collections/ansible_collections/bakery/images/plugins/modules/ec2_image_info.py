@@ -51,6 +51,20 @@ options:
     description: What the base is called.
     type: str
     default: ''
+  share_volume:
+    description:
+      - The root volume of a machine whose image is to be shared, with C(encrypted) and C(kms_key).
+      - If its key is one that AWS manages, nobody else could use the image, and the module fails.
+    type: dict
+    suboptions:
+      encrypted:
+        description: Whether the volume is encrypted. Otherwise the account's default counts.
+        type: bool
+        default: false
+      kms_key:
+        description: The key, by id, ARN or alias. Otherwise the account's default counts.
+        type: str
+        default: ''
   fingerprint:
     description: Fingerprint of all inputs of a bake.
     type: str
@@ -139,6 +153,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import (
     describe_base,
     resolve,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import refuse_unshareable
 from ansible_collections.bakery.images.plugins.module_utils.wire import REGION_OPTION, run_module
 
 BASE_OPTIONS: dict[str, Any] = {
@@ -166,6 +181,13 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
                 "required_together": [("name", "owner")],
             },
             "base_name": {"type": "str", "default": ""},
+            "share_volume": {
+                "type": "dict",
+                "options": {
+                    "encrypted": {"type": "bool", "default": False},
+                    "kms_key": {"type": "str", "default": ""},
+                },
+            },
             "fingerprint": {"type": "str"},
             "checks_digest": {"type": "str", "default": ""},
             "role_set": {"type": "str"},
@@ -179,6 +201,8 @@ def find(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG
     """Find what is asked for."""
     aws = Aws(params["region"])
     result: dict[str, Any] = {"changed": False}
+    if params["share_volume"]:
+        refuse_unshareable(aws, **params["share_volume"])
     if params["base"]:
         resolved = resolve(aws, source_of(params["base"]))
         result["base"] = describe_base(resolved.image, name=params["base_name"], region=aws.region)
