@@ -17,6 +17,8 @@ from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines, new_journal
 from ansible_collections.bakery.images.plugins.module_utils.machine_reach import write_reach
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner, boot_id, process_start
+from ansible_collections.bakery.images.plugins.modules import ec2_image
+from ansible_collections.bakery.images.plugins.plugin_utils.in_worker import run_main
 
 from tests.ec2world.logins import Login
 from tests.ec2world.world import World
@@ -181,6 +183,32 @@ class Ec2Target:
     def base(self) -> dict[str, Any]:
         ami = {"owner": self.world.base_owner, "name": "debian-12-amd64-*", "architecture": "amd64"}
         return {"name": "debian-12", "source": {"ami": ami}}
+
+
+def present(target: Ec2Target, machine_id: str, **options: Any) -> dict[str, Any]:
+    """Have the module make an image of a machine, in this process."""
+    given = {"role_set": "web", "fingerprint": FINGERPRINT, "owner": target.owner.to_wire(), **options}
+    return run_main(ec2_image.main, {"home": str(target.home), "id": machine_id, **given})
+
+
+def verified(target: Ec2Target) -> dict[str, Any]:
+    """A verified image."""
+    target.running("web-1")
+    artifact: dict[str, Any] = present(target, "web-1")["artifact"]
+    run_main(ec2_image.main, {"state": "tagged", "image": artifact["id"], "names": ["web:latest"]})
+    return artifact
+
+
+def nothing_left(world: World, *regions: str) -> None:
+    """Neither images nor snapshots, in any of the regions."""
+    for region in regions or (world.region,):
+        left = world.left(region)
+        assert (left["images"], left["snapshots"]) == ([], []), region
+
+
+def newest(world: World) -> str:
+    """The image that was made last."""
+    return world.left()["images"][-1]
 
 
 _CALLBACK = """

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
+import subprocess
 from typing import Any
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
-from ansible_collections.bakery.images.plugins.module_utils.aws_calls import client
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.modules import (
     ec2_image,
-    ec2_image_copy,
     ec2_image_info,
-    ec2_image_share,
-    ec2_sweep,
 )
 from ansible_collections.bakery.images.plugins.plugin_utils.in_worker import run_main
 from moto.ec2.models import ec2_backends
 
-from tests.e2e.ec2_machines import FINGERPRINT, Ec2Target, dead_owner, living_owner
+from tests.e2e.ec2_machines import (
+    FINGERPRINT,
+    Ec2Target,
+    newest,
+    nothing_left,
+    present,
+)
 from tests.ec2world.logins import Login
 from tests.ec2world.waiting import until
 from tests.ec2world.world import World
@@ -31,28 +31,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 IRELAND, VIRGINIA = "eu-west-1", "us-east-1"
 OTHER = "210987654321"
-
-
-@pytest.fixture
-def target(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ec2Target]:
-    for name, value in world.environment.items():
-        monkeypatch.setenv(name, value)
-    client.cache_clear()
-    yield Ec2Target(world, tmp_path)
-    client.cache_clear()
-
-
-def present(target: Ec2Target, machine_id: str, **options: Any) -> dict[str, Any]:
-    """Have the module make an image of a machine, in this process."""
-    given = {"role_set": "web", "fingerprint": FINGERPRINT, "owner": target.owner.to_wire(), **options}
-    return run_main(ec2_image.main, {"home": str(target.home), "id": machine_id, **given})
-
-
-def nothing_left(world: World, *regions: str) -> None:
-    """Neither images nor snapshots, in any of the regions."""
-    for region in regions or (world.region,):
-        left = world.left(region)
-        assert (left["images"], left["snapshots"]) == ([], []), region
 
 
 # ── from a machine to an image ──
@@ -348,198 +326,27 @@ def test_an_image_is_removed_with_its_snapshots_and_that_again_is_no_change(
     assert not run_main(ec2_image.main, {"state": "absent", "image": artifact["id"]})["changed"]
 
 
-# ── copies and sharing ──
-
-
-def verified(target: Ec2Target) -> dict[str, Any]:
-    """A verified image."""
-    target.running("web-1")
-    artifact: dict[str, Any] = present(target, "web-1")["artifact"]
-    run_main(ec2_image.main, {"state": "tagged", "image": artifact["id"], "names": ["web:latest"]})
-    return artifact
-
-
-def copy(target: Ec2Target, image: str, regions: dict[str, Any], **options: Any) -> dict[str, Any]:
-    given = {"image": image, "regions": regions, "owner": target.owner.to_wire(), **options}
-    return run_main(ec2_image_copy.main, given)
-
-
-def test_an_image_is_copied_to_regions_at_once_and_copies_are_found(target: Ec2Target, world: World) -> None:
-    artifact = verified(target)
-    world.delays.copy_s = 2
-    copied = copy(target, artifact["id"], {IRELAND: {}, VIRGINIA: {"encrypted": True}, world.region: {}})
-    assert [one["region"] for one in copied["copies"]] == [IRELAND, VIRGINIA]
-    for region in (IRELAND, VIRGINIA):
-        (image,) = target.client(region).describe_images(Owners=["self"])["Images"]
-        (snapshot,) = target.client(region).describe_snapshots(OwnerIds=["self"])["Snapshots"]
-        assert snapshot["Encrypted"] is (region == VIRGINIA)
-        for thing in (image, snapshot):
-            tags = ec2_tags.to_mapping(thing["Tags"])
-            assert tags["bakery:copy-of"] == artifact["id"]
-            assert tags[ec2_tags.FINGERPRINT] == FINGERPRINT
-            assert tags[ec2_tags.STATUS] == ec2_tags.VERIFIED
-            assert ec2_tags.EXPIRES not in tags
-    (first, second) = [call.at for call in world.calls if call.action == "CopyImage"]
-    assert abs((second - first).total_seconds()) < 1
-    calls = len(world.calls)
-    again = copy(target, artifact["id"], {IRELAND: {}, VIRGINIA: {}})
-    assert (again["changed"], again["copies"]) == (False, copied["copies"])
-    assert "CopyImage" not in world.actions()[calls:]
-    looked = {"fingerprint": FINGERPRINT, "regions": [IRELAND, VIRGINIA]}
-    assert run_main(ec2_image_info.main, looked)["found"]["regions"] == copied["copies"]
-
-
-def test_a_region_that_fails_leaves_nothing_and_says_where_the_image_is(
-    target: Ec2Target, world: World
-) -> None:
-    artifact = verified(target)
-    failed = copy(target, artifact["id"], {IRELAND: {}, VIRGINIA: {"kms_key": "alias/nobody"}})
-    assert failed["failed"]
-    assert f"image {artifact['id']} was not copied to us-east-1, where nothing is left" in failed["msg"]
-    assert "The KMS key 'alias/nobody' does not exist" in failed["msg"]
-    assert f"it is in eu-central-1 ({artifact['id']}), eu-west-1 (ami-" in failed["msg"]
-    nothing_left(world, VIRGINIA)
-    (there,) = target.client(IRELAND).describe_images(Owners=["self"])["Images"]
-    again = copy(target, artifact["id"], {IRELAND: {}, VIRGINIA: {}})
-    assert again["copies"][0]["id"] == there["ImageId"]
-
-
-def test_a_copy_whose_answer_was_lost_is_not_made_twice(target: Ec2Target, world: World) -> None:
-    artifact = verified(target)
-    world.faults.drop("CopyImage")
-    copied = copy(target, artifact["id"], {IRELAND: {}})
-    assert world.left(IRELAND)["images"] == [copied["copies"][0]["id"]]
-
-
-def test_an_interrupted_copy_leaves_nothing(target: Ec2Target, world: World) -> None:
-    artifact = verified(target)
-    world.delays.copy_s = 600
-    options = {"distribute": {"regions": {IRELAND: {}, VIRGINIA: {}}}}
-    process = target.begin(
-        "point", bakery_artifact=artifact, bakery_names=["web:latest"], bakery_options=options
-    )
-    until(
-        lambda: world.left(IRELAND)["images"] and world.left(VIRGINIA)["images"], what="copies", timeout_s=60
-    )
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    for region in (IRELAND, VIRGINIA):
-        until(lambda region=region: not any(world.left(region).values()), what=f"nothing in {region}")
-
-
-def test_an_image_is_handed_out_with_its_copies(target: Ec2Target, world: World) -> None:
-    artifact = verified(target)
-    share = {"accounts": [OTHER]}
-    options = {"distribute": {"regions": {IRELAND: {}}, "share": share}}
-    wanted = {"bakery_artifact": artifact, "bakery_names": ["web:latest"], "bakery_options": options}
-    (copied,) = target.run("point", **wanted)["artifact"]["regions"]
-    for region, image in ((world.region, artifact), (IRELAND, copied)):
-        ec2 = target.client(region)
-        allowed = ec2.describe_image_attribute(ImageId=image["id"], Attribute="launchPermission")
-        assert allowed["LaunchPermissions"] == [{"UserId": OTHER}]
-        (snapshot,) = image["snapshots"]
-        allowed = ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
-        assert allowed["CreateVolumePermissions"] == [{"UserId": OTHER}]
-    again = run_main(ec2_image_share.main, {"image": artifact["id"], "accounts": [OTHER]})
-    assert again["changed"] is False
-    none = run_main(ec2_image_share.main, {"image": artifact["id"]})
-    assert none["diff"]["before"]["launch"] == [OTHER]
-    assert none["diff"]["after"]["launch"] == []
-
-
-def test_sharing_under_the_key_of_aws_is_refused_before_anything_is_shared(
-    target: Ec2Target, world: World
-) -> None:
-    target.running("web-1", BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True}}])
-    artifact = present(target, "web-1")["artifact"]
-    failed = run_main(ec2_image_share.main, {"image": artifact["id"], "accounts": [OTHER]})
-    assert "is encrypted with alias/aws/ebs, which no other account can use" in failed["msg"]
-    assert "ModifyImageAttribute" not in world.actions()
-
-
-# ── sweeping ──
-
-
-def sweep(target: Ec2Target, **options: Any) -> dict[str, list[str]]:
-    given = {"home": str(target.home), "regions": [IRELAND], **options}
-    result = run_main(ec2_sweep.main, given)
-    assert not result.get("failed"), result
-    swept: dict[str, list[str]] = result["swept"]
-    return swept
-
-
-def test_a_sweep_removes_the_deads_things_and_nothing_else(target: Ec2Target, world: World) -> None:
-    """A stopped instance, an image, a volume and a group of the dead; the same of the living; others'."""
-    verified_image = verified(target)["id"]
-    target.owner = dead_owner()
-    stopped = target.running("dead-1")
-    target.ec2.stop_instances(InstanceIds=[stopped])
-    group = made_group(target, "dead-1")
-    volume = made_volume(target, "dead-1")
-    target.running("dead-2")
-    image = present(target, "dead-2")["artifact"]["id"]
-    target.owner = living_owner()
-    alive = target.running("alive-1")
-    alive_group = made_group(target, "alive-1")
-    others = target.ec2.run_instances(ImageId=world.base_image, MinCount=1, MaxCount=1)["Instances"][0]
-    world.wait_state(stopped, "stopped")
-
-    calls = len(world.calls)
-    told = sweep(target, _ansible_check_mode=True)
-    assert all(action.startswith("Describe") for action in world.actions()[calls:])
-    assert told["instances"] == [stopped]
-    assert told["images"] == [image]
-    assert told["security_groups"] == [group]
-    assert volume in told["volumes"]
-    assert told["machines"] == ["dead-1", "dead-2"]
-
-    assert sweep(target) == told
+def test_a_machine_goes_the_whole_way(target: Ec2Target, world: World) -> None:
+    """Launched, captured, the image booted as a new machine, marked, found, and all machines discarded."""
+    launch = {"address": "private", "subnets": world.subnets, "timeout_s": 120}
+    options = {"launch": launch, "image": {"volume": {"size": 9}}}
+    common = {"bakery_options": options, "bakery_role_set": "web"}
+    base = target.run("base", bakery_base=target.base(), **common)["base"]
+    first = {"bakery_machine_id": "web-1", "bakery_base_config": base["config"], **common}
+    machine = target.run("launch", **first)["machine"]
+    subprocess.run([*machine["exec"], "sh", "-c", "echo baked >/opt/word"], check=True)
+    image = {"name": "web", "fingerprint": FINGERPRINT, "base_config": base["config"]}
+    wanted = {"bakery_machine_id": "web-1", "bakery_image": image, **common}
+    artifact = target.run("capture", **wanted)["artifact"]
+    target.run("discard", bakery_machine_id="web-1", **common)
+    proof = {"bakery_machine_id": "check-1", "bakery_artifact": artifact, **common}
+    machine = target.run("boot", **proof)["machine"]
+    said = subprocess.run([*machine["exec"], "cat", "/opt/word"], check=True, capture_output=True, text=True)
+    assert said.stdout == "baked\n"
+    target.run("point", bakery_artifact=artifact, bakery_names=["web:latest"], **common)
+    target.run("discard", bakery_machine_id="check-1", **common)
+    assert target.run("find", bakery_fingerprint=FINGERPRINT, **common)["found"]["id"] == artifact["id"]
     left = world.left()
-    assert sorted(left["instances"]) == sorted([alive, others["InstanceId"]])
-    assert left["images"] == [verified_image]
-    assert left["security-groups"] == [alive_group]
-    assert volume not in left["volumes"]
-    assert len(left["snapshots"]) == 1
-    assert not any(sweep(target).values())
-
-
-def test_a_bake_killed_while_its_image_is_pending_is_swept(target: Ec2Target, world: World) -> None:
-    target.launch("web-1")
-    wanted = target.capture("web-1")
-    world.delays.image_s = 600
-    process = target.begin("capture", **wanted)
-    until(lambda: world.left()["images"], what="the image is being made", timeout_s=120)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert not any(sweep(target).values()), "its owner, this process, lives"
-    for thing in (*world.left()["images"], *world.left()["snapshots"], *world.left()["instances"]):
-        tags = ec2_tags.owned("web-1", dead_owner(), expires=0)
-        target.ec2.create_tags(
-            Resources=[thing], Tags=[{"Key": ec2_tags.OWNER, "Value": tags[ec2_tags.OWNER]}]
-        )
-    assert sweep(target)["machines"] == ["web-1"]
-    nothing_left(world)
-    until(lambda: not world.left()["instances"], what="the instance is gone")
-
-
-def made_group(target: Ec2Target, machine_id: str) -> str:
-    made = target.ec2.create_security_group(
-        GroupName=f"bakery-{machine_id}",
-        Description="ssh",
-        TagSpecifications=ec2_tags.specifications(target.tags(machine_id), ["security-group"]),
-    )
-    return str(made["GroupId"])
-
-
-def made_volume(target: Ec2Target, machine_id: str) -> str:
-    made = target.ec2.create_volume(
-        AvailabilityZone=f"{target.world.region}a",
-        Size=1,
-        TagSpecifications=ec2_tags.specifications(target.tags(machine_id), ["volume"]),
-    )
-    return str(made["VolumeId"])
-
-
-def newest(world: World) -> str:
-    """The image that was made last."""
-    return world.left()["images"][-1]
+    assert (left["images"], left["snapshots"]) == ([artifact["id"]], artifact["snapshots"])
+    assert (left["security-groups"], left["volumes"]) == ([], [])
+    assert not any(target.run("sweep", **common)["swept"].values())

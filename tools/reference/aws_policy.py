@@ -1,6 +1,6 @@
 """The least that the target ec2 must be allowed: the calls that its code can make, and no others.
 
-Read from the source: every call goes through ``Aws.call`` or ``Aws.pages``, whose first argument names it. The
+Read from the source: every call goes through ``Aws.call`` or ``Aws.pages``, which name it first. The
 tests that bake against an account compare the calls that arrive there with this.
 """
 

@@ -39,12 +39,16 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
     snapshots_tagged,
     tags_of,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_instance import (
+    LIVING,
+    instances_of,
+    terminate,
+)
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.interruptions import Interruptions, noticed
 
 # CreateImage, parameter Name.
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}\Z")
-_LIVE_STATES = ("pending", "running", "stopping", "stopped")
 _DEAD_STATES = frozenset({"shutting-down", "terminated"})
 _BUSY = frozenset({"IncorrectState", "IncorrectInstanceState"})
 _STATE_PATIENCE_S = 120.0
@@ -250,11 +254,7 @@ class ImageMaker:
         """Terminate the instance; a refusal does not cost the image: the machine is discarded later."""
         machine_id = self._capture.machine_id
         try:
-            for instance in live_instances(self._aws, machine_id):
-                instance_id = instance["InstanceId"]
-                self._aws.call(
-                    "terminate_instances", f"terminate instance {instance_id}", InstanceIds=[instance_id]
-                )
+            terminate(self._aws, instances_of(self._aws, machine_id))
         except AwsFailure as failure:
             self._warnings.append(f"the instance of machine '{machine_id}' was not released: {failure}")
 
@@ -314,25 +314,13 @@ def _name_is_taken(name: str, holders: Mapping[str, Mapping[str, Any]]) -> Machi
 
 def find_instance(aws: Aws, machine_id: str) -> dict[str, Any]:
     """The instance of a machine, by its tag; MachineFailure unless there is just one."""
-    found = known_by_now(lambda: live_instances(aws, machine_id))
+    found = known_by_now(lambda: instances_of(aws, machine_id, LIVING))
     if not found:
         raise MachineFailure(f"machine '{machine_id}' has no instance in {aws.region}; launch it first")
     if len(found) > 1:
         ids = ", ".join(sorted(instance["InstanceId"] for instance in found))
         raise MachineFailure(f"machine '{machine_id}' has several instances in {aws.region}: {ids}")
     return found[0]
-
-
-def live_instances(aws: Aws, machine_id: str) -> list[dict[str, Any]]:
-    """The instances of a machine that are not gone or going."""
-    filters = [
-        ec2_tags.having(ec2_tags.MACHINE, machine_id),
-        {"Name": "instance-state-name", "Values": list(_LIVE_STATES)},
-    ]
-    pages = aws.pages(
-        "describe_instances", f"look for the instance of machine '{machine_id}'", Filters=filters
-    )
-    return [instance for page in pages for group in page["Reservations"] for instance in group["Instances"]]
 
 
 def look_at_instance(aws: Aws, instance_id: str) -> dict[str, Any]:
