@@ -101,12 +101,16 @@ def copy_everywhere(copying: Copying, destinations: Sequence[Destination]) -> li
     if not destinations:
         return []
     stop = Event()
-    with noticed(), ThreadPoolExecutor(len(destinations), thread_name_prefix="copy") as pool:
-        work = {
-            destination.region: pool.submit(_Copy(copying, destination, stop).ensure)
-            for destination in destinations
-        }
+    with (
+        noticed() as interruptions,
+        ThreadPoolExecutor(len(destinations), thread_name_prefix="copy") as pool,
+    ):
         try:
+            with interruptions.held():
+                work = {
+                    destination.region: pool.submit(_Copy(copying, destination, stop).ensure)
+                    for destination in destinations
+                }
             failures = {region: one.exception() for region, one in work.items()}
         except BaseException:
             stop.set()  # the pool then waits for everybody to tidy up
