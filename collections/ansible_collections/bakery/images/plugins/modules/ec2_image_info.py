@@ -185,7 +185,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
                 "type": "dict",
                 "options": {
                     "encrypted": {"type": "bool", "default": False},
-                    "kms_key": {"type": "str", "default": ""},
+                    "kms_key": {"type": "str", "default": "", "no_log": False},
                 },
             },
             "fingerprint": {"type": "str"},
