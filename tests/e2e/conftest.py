@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.machines import Machines
+
+if TYPE_CHECKING:
+    from tests.e2e.ec2_machines import Ec2Target
+    from tests.ec2world.world import World
 
 
 @dataclass(frozen=True)
@@ -154,3 +158,17 @@ def new_kitchen(tmp_path: Path, repository: Path, home: Path, bakery_command: Pa
 @pytest.fixture
 def kitchen(new_kitchen: Callable[[], Kitchen]) -> Kitchen:
     return new_kitchen()
+
+
+@pytest.fixture
+def target(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ec2Target]:
+    """The target ec2 in a home of its own; this process takes the world for AWS."""
+    from ansible_collections.bakery.images.plugins.module_utils.aws_calls import client
+
+    from tests.e2e.ec2_machines import Ec2Target
+
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    client.cache_clear()
+    yield Ec2Target(world, tmp_path)
+    client.cache_clear()

@@ -56,7 +56,7 @@ def ensure_base_tree(home: Path) -> Path:
     """The base's frozen tree below ``home``, made unless it is there; one of several who want it does."""
     recipe = json.dumps([vars(SPEC), _CLOUD_CONFIG, _MASKED], sort_keys=True)
     tree = home / "bases" / hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    with _locked(home / "bases.lock"):
+    with locked(home / "bases.lock"):
         if not tree.exists():
             tree.parent.mkdir(mode=0o700, exist_ok=True)
             partial = tree.with_suffix(".partial")
@@ -84,7 +84,7 @@ def _make_into_image(tree: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -13,6 +13,8 @@ from moto.ec2.models.instances import InstanceState, StateReason
 
 from tests.ec2world import firewall
 from tests.ec2world.machine import Disk, Machine, ended
+from tests.ec2world.virtual_machine import VirtualMachine
+from tests.ec2world.vm_image import VmDisk
 
 STATES = {
     "pending": 0,
@@ -58,9 +60,10 @@ class Fleet:
     _threads: list[Thread] = field(default_factory=list)
     _closed: Event = field(default_factory=Event)
 
-    def launch(self, instance: Any, disk: Disk, user_data: bytes) -> None:
+    def launch(self, instance: Any, disk: Disk | VmDisk, user_data: bytes) -> None:
         """Begin the life of a new instance."""
-        machine = Machine(
+        kind = VirtualMachine if isinstance(disk, VmDisk) else Machine
+        machine = kind(
             instance.id, instance.private_ip, disk, self.directory / "machines" / instance.id, self.world
         )
         machine.ports = firewall.let_in(instance.nics[0].group_set)

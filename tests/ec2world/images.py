@@ -15,6 +15,7 @@ from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.utils import random_ami_id, random_snapshot_id
 
 from tests.ec2world.machine import Disk
+from tests.ec2world.vm_image import VmDisk
 
 NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 
@@ -69,7 +70,7 @@ class DiskSnapshot(Snapshot):
 
     def __init__(self, backend: Any, volume: SourceVolume, outcome: Outcome, **more: Any) -> None:
         self.outcome = outcome
-        self.disk: Disk | None = more.pop("disk", None)
+        self.disk: Disk | VmDisk | None = more.pop("disk", None)
         super().__init__(backend, more.pop("snapshot_id", random_snapshot_id()), volume, **more)
         backend.snapshots[self.id] = self
 

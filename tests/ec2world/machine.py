@@ -54,6 +54,8 @@ class Machine:
     # The TCP ports that it can be reached on, and whether the network is cut.
     ports: list[Ports] = field(default_factory=list)
     cut: bool = False
+    # The first process while there is anything to clear, also of one that has ended.
+    _process: int | None = None
     _over: bool = False
     _lock: RLock = field(default_factory=RLock)
 
@@ -85,6 +87,9 @@ class Machine:
         """Make the machine's directory, and the seed that cloud-init reads."""
         self.directory.mkdir(parents=True)
         copy_root_attributes(str(self.disk.store / self.disk.layers[-1]), str(self._made("upper")))
+        self.write_seed(user_data)
+
+    def write_seed(self, user_data: bytes) -> None:
         seed = self._made("seed")
         name = f"ip-{self.address.replace('.', '-')}"
         meta = f"instance-id: {self.instance_id}\nlocal-hostname: {name}\n"
@@ -99,24 +104,23 @@ class Machine:
         with self._lock:
             if self._over:
                 return None
-            # What "volatile" leaves there keeps the kernel from mounting the same directory again.
-            delete_tree(str(self.directory / "work"))
-            work, root = self._made("work"), self._made("root")
-            lowerdirs = list(reversed(self.disk.layers))
-            upper = str(self.directory / "upper")
-            mount_overlay(str(self.disk.store), lowerdirs, at=str(root), upper=upper, work=str(work))
-            pidfile = self.directory / "pid"
-            pidfile.unlink(missing_ok=True)
-            pid = Podman().run(
-                self.container,
-                str(root),
-                ["/sbin/init"],
-                options=self._options(),
-                pidfile=str(pidfile),
-            )
-            self.pid = pid
-            firewall.apply(pid, self.ports, cut=self.cut)
-            return os.pidfd_open(pid)
+            self.pid = self._process = self.boot()
+            return os.pidfd_open(self.pid)
+
+    def boot(self) -> int:
+        """Start its first process, and let in whom it is to let in."""
+        # What "volatile" leaves there keeps the kernel from mounting the same directory again.
+        delete_tree(str(self.directory / "work"))
+        work, root = self._made("work"), self._made("root")
+        lowerdirs = list(reversed(self.disk.layers))
+        upper = str(self.directory / "upper")
+        mount_overlay(str(self.disk.store), lowerdirs, at=str(root), upper=upper, work=str(work))
+        pidfile = self.directory / "pid"
+        pidfile.unlink(missing_ok=True)
+        command, options = ["/sbin/init"], self._options()
+        pid = Podman().run(self.container, str(root), command, options=options, pidfile=str(pidfile))
+        firewall.apply(pid, self.ports, cut=self.cut)
+        return pid
 
     def admit(self, ports: list[Ports], *, cut: bool = False) -> None:
         """Let it be reached on ``ports`` only, or, with ``cut``, have its network go dead."""
@@ -135,17 +139,24 @@ class Machine:
             with suppress(ProcessLookupError):
                 descriptor = os.pidfd_open(pid)
                 try:
-                    _halt(pid, descriptor)
+                    self.halt(pid, descriptor)
                 finally:
                     os.close(descriptor)
             self.clear()
+
+    def halt(self, pid: int, descriptor: int) -> None:
+        """Ask until it ends: who has just begun to boot does not listen yet."""
+        for _attempt in range(int(_STOP_TIMEOUT_S / _ASK_AGAIN_S)):
+            os.kill(pid, signal.SIGRTMIN + 3)  # systemd(1): halt
+            if ended(descriptor, timeout_s=_ASK_AGAIN_S):
+                return
 
     def clear(self) -> None:
         """Remove the container, alive or not, and unmount the tree, whose directory stays."""
         with self._lock:
             Podman().remove(self.container, grace_s=0)
             unmount(str(self.directory))
-            self.pid = None
+            self.pid = self._process = None
 
     def end(self) -> None:
         """End it for good, at once; what is left is what it said on its console."""
@@ -194,14 +205,6 @@ class Machine:
         path = self.directory / name
         path.mkdir(exist_ok=True)
         return path
-
-
-def _halt(pid: int, descriptor: int) -> None:
-    """Ask until it ends: who has just begun to boot does not listen yet."""
-    for _attempt in range(int(_STOP_TIMEOUT_S / _ASK_AGAIN_S)):
-        os.kill(pid, signal.SIGRTMIN + 3)  # systemd(1): halt
-        if ended(descriptor, timeout_s=_ASK_AGAIN_S):
-            return
 
 
 def ended(descriptor: int, *, timeout_s: float | None = None) -> bool:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -40,6 +42,8 @@ from tests.ec2world.instance_calls import InstanceCalls
 from tests.ec2world.machine import LABEL, Disk, Machine
 from tests.ec2world.networks import VPC, claim, claim_first, subnets
 from tests.ec2world.server import Server, Shim
+from tests.ec2world.virtual_machine import emulators
+from tests.ec2world.vm_image import VmDisk, ensure_vm_disk
 from tests.ec2world.waiting import until
 
 _BASE_GIB = 8
@@ -84,7 +88,9 @@ class World:
         BackendDict.reset()
         self._answer_calls()
         self.subnets = self._make_network(number)
-        self.base_image = self._register_base().id
+        disk = Disk(home, (str(self._base.relative_to(home)),))
+        self.base_image = self._register(self.base_name, disk).id
+        self._publish(self.base_ssm, self.base_image)
         self._server.start()
 
     # -- for tests ---------------------------------------------------------------------------------
@@ -113,6 +119,13 @@ class World:
             "region_name": "AWS_DEFAULT_REGION",
         }
         return {option: self.environment[name] for option, name in names.items()}
+
+    @cached_property
+    def vm_image(self) -> str:
+        """An AMI whose instances are virtual machines: slow, and nothing of a container."""
+        disk = ensure_vm_disk(self._home)
+        with self.lock:
+            return self._register(f"{self.base_name}-vm", disk).id
 
     @property
     def calls(self) -> list[Call]:
@@ -263,6 +276,9 @@ class World:
                 machine = Path(container.labels[f"{LABEL}.directory"])
                 unmount(str(machine))
                 delete_tree(str(machine.parent.parent))
+        for process, world in emulators():
+            with suppress(OSError), nullcontext() if world == self.name else claim(int(world.split("-")[1])):
+                os.kill(process, signal.SIGKILL)
 
     def _answer_calls(self) -> None:
         answers = type("Ec2", (InstanceCalls, ImageCalls), {"world": self})
@@ -287,13 +303,13 @@ class World:
             for network, zone in zip(subnets(number), "ab", strict=True)
         ]
 
-    def _register_base(self) -> Image:
+    def _register(self, name: str, disk: Disk | VmDisk) -> Image:
+        """Have an image of the base's owner that everybody may launch."""
         backend = ec2_backends[self.account][self.region]
         hardware = Hardware(boot_mode="uefi-preferred", imds="v2.0")
-        image = Image(backend, self.base_name, hardware, Outcome(), description="Debian 12")
+        image = Image(backend, name, hardware, Outcome(), description="Debian 12")
         image.owner_id = self.base_owner
         image.launch_permissions = [{"Group": "all"}]
-        disk = Disk(self._home, (str(self._base.relative_to(self._home)),))
         volume = SourceVolume("vol-ffffffff", _BASE_GIB)
         snapshot = DiskSnapshot(
             backend, volume, Outcome(), description="", owner_id=self.base_owner, from_ami=image.id, disk=disk
@@ -307,7 +323,6 @@ class World:
         }
         image.mappings = [{"DeviceName": image.root_device_name, "Ebs": ebs}]
         self.remember(image)
-        self._publish(self.base_ssm, image.id)
         return image
 
     def _publish(self, name: str, value: str) -> None:

@@ -1,0 +1,110 @@
+"""What dead bakes left in an account goes, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
+from ansible_collections.bakery.images.plugins.modules import (
+    ec2_sweep,
+)
+from ansible_collections.bakery.images.plugins.plugin_utils.in_worker import run_main
+
+from tests.e2e.ec2_machines import (
+    Ec2Target,
+    dead_owner,
+    living_owner,
+    nothing_left,
+    present,
+    verified,
+)
+from tests.ec2world.waiting import until
+from tests.ec2world.world import World
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+IRELAND, VIRGINIA = "eu-west-1", "us-east-1"
+OTHER = "210987654321"
+
+
+def sweep(target: Ec2Target, **options: Any) -> dict[str, list[str]]:
+    given = {"home": str(target.home), "regions": [IRELAND], **options}
+    result = run_main(ec2_sweep.main, given)
+    assert not result.get("failed"), result
+    swept: dict[str, list[str]] = result["swept"]
+    return swept
+
+
+def test_a_sweep_removes_the_deads_things_and_nothing_else(target: Ec2Target, world: World) -> None:
+    """A stopped instance, an image, a volume and a group of the dead; the same of the living; others'."""
+    verified_image = verified(target)["id"]
+    target.owner = dead_owner()
+    stopped = target.running("dead-1")
+    target.ec2.stop_instances(InstanceIds=[stopped])
+    group = made_group(target, "dead-1")
+    volume = made_volume(target, "dead-1")
+    target.running("dead-2")
+    image = present(target, "dead-2")["artifact"]["id"]
+    target.owner = living_owner()
+    alive = target.running("alive-1")
+    alive_group = made_group(target, "alive-1")
+    others = target.ec2.run_instances(ImageId=world.base_image, MinCount=1, MaxCount=1)["Instances"][0]
+    world.wait_state(stopped, "stopped")
+
+    calls = len(world.calls)
+    told = sweep(target, _ansible_check_mode=True)
+    assert all(action.startswith("Describe") for action in world.actions()[calls:])
+    assert told["instances"] == [stopped]
+    assert told["images"] == [image]
+    assert told["security_groups"] == [group]
+    assert volume in told["volumes"]
+    assert told["machines"] == ["dead-1", "dead-2"]
+
+    assert sweep(target) == told
+    left = world.left()
+    assert sorted(left["instances"]) == sorted([alive, others["InstanceId"]])
+    assert left["images"] == [verified_image]
+    assert left["security-groups"] == [alive_group]
+    assert volume not in left["volumes"]
+    assert len(left["snapshots"]) == 1
+    assert not any(sweep(target).values())
+
+
+def test_a_bake_killed_while_its_image_is_pending_is_swept(target: Ec2Target, world: World) -> None:
+    target.launch("web-1")
+    wanted = target.capture("web-1")
+    world.delays.image_s = 600
+    process = target.begin("capture", **wanted)
+    until(lambda: world.left()["images"], what="the image is being made", timeout_s=120)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not any(sweep(target).values()), "its owner, this process, lives"
+    for thing in (*world.left()["images"], *world.left()["snapshots"], *world.left()["instances"]):
+        tags = ec2_tags.owned("web-1", dead_owner(), expires=0)
+        target.ec2.create_tags(
+            Resources=[thing], Tags=[{"Key": ec2_tags.OWNER, "Value": tags[ec2_tags.OWNER]}]
+        )
+    assert sweep(target)["machines"] == ["web-1"]
+    nothing_left(world)
+    until(lambda: not world.left()["instances"], what="the instance is gone")
+
+
+def made_group(target: Ec2Target, machine_id: str) -> str:
+    made = target.ec2.create_security_group(
+        GroupName=f"bakery-{machine_id}",
+        Description="ssh",
+        TagSpecifications=ec2_tags.specifications(target.tags(machine_id), ["security-group"]),
+    )
+    return str(made["GroupId"])
+
+
+def made_volume(target: Ec2Target, machine_id: str) -> str:
+    made = target.ec2.create_volume(
+        AvailabilityZone=f"{target.world.region}a",
+        Size=1,
+        TagSpecifications=ec2_tags.specifications(target.tags(machine_id), ["volume"]),
+    )
+    return str(made["VolumeId"])
