@@ -178,11 +178,9 @@ def test_the_text_of_the_program_runs_as_the_machine_runs_it(tree: Path) -> None
     """What is sent is a whole program: without the collection beside it."""
     write(tree / "tmp" / "x")
     told: dict[str, Any] = request(apply=True) | {"commands": []}
-    start = ec2_sealing._START.replace("'exec'), names)", f"'exec'), names | {{'ROOT': {str(tree)!r}}})")
-    given = json.dumps(
-        {"program": ec2_sealing._program().replace("main(REQUEST)", "main(REQUEST, ROOT)"), "request": told}
-    )
-    words = [sys.executable, "-I", "-B", "-c", start]
+    text = ec2_sealing._program().replace('globals()["REQUEST"]', f"globals()['REQUEST'], {str(tree)!r}")
+    given = json.dumps({"program": text, "request": told})
+    words = [sys.executable, "-I", "-B", "-c", ec2_sealing._START]
     done = subprocess.run(words, input=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["removed"] == 1

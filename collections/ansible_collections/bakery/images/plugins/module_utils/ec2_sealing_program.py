@@ -231,5 +231,5 @@ def main(request: Mapping[str, Any], root: str = "/") -> dict[str, Any]:
     return seal.counts
 
 
-if __name__ == "__sealing__":
-    sys.stdout.write(json.dumps(main(REQUEST)))  # noqa: F821  # whoever runs the text sets it
+if __name__ == "__sealing__":  # whoever runs the text sets both
+    sys.stdout.write(json.dumps(main(globals()["REQUEST"])))
