@@ -116,7 +116,8 @@ options:
             O(launch.address=private) where no address translation is in between, and for a host with a
             public address.
           - V(checkip) asks C(https://checkip.amazonaws.com) for the address that the world sees.
-          - Nobody is let in where O(launch.ssh.proxy_command) is given and this is not.
+          - Nobody is let in where O(launch.ssh.proxy_command) is given and this is not. That is enough for
+            Session Manager; for an Instance Connect endpoint or a jump host write the network it is in.
         type: str
       address:
         description: Which address ssh connects to. With V(public) the instance is given one.
@@ -143,7 +144,8 @@ options:
             description:
               - Shell command whose input and output lead to the instance's sshd; C(%h) is the id of the
                 instance, C(%p) the port.
-              - For example C(aws ec2-instance-connect open-tunnel --instance-id %h --remote-port %p).
+              - For example C(aws ssm start-session --target %h --document-name AWS-StartSSHSession
+                --parameters portNumber=%p).
             type: str
       timeout_s:
         description: How long it may take until the machine can be used, in seconds.
