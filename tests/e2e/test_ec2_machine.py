@@ -232,8 +232,9 @@ def test_a_proxy_command_needs_no_way_in(ec2: Ec2, client: Any, tmp_path: Path) 
     ec2.world.faults.before("DescribeInstances", tell_processes)
     machine = ec2.run("m", launch=ec2.launch(ssh={"proxy_command": proxy})).machine
     assert subprocess.run([*machine["exec"], "true"], check=False).returncode == 0
-    rules = [group["IpPermissions"] for group in client.describe_security_groups()["SecurityGroups"]]
-    assert not [rule for permissions in rules for rule in permissions if rule.get("FromPort") == 22]
+    ours = [{"Name": "tag:bakery:machine", "Values": ["m"]}]
+    (group,) = client.describe_security_groups(Filters=ours)["SecurityGroups"]
+    assert group["IpPermissions"] == []
 
 
 def test_a_machine_that_nobody_remembers_is_found_by_its_tag(ec2: Ec2) -> None:
