@@ -44,7 +44,7 @@ class Login:
         known.write_text(f"{address} {self._text('host.pub')}\n")
         options = {
             "BatchMode": "yes",
-            "ConnectTimeout": "5",
+            "ConnectTimeout": "10",
             "GlobalKnownHostsFile": "/dev/null",
             "IdentitiesOnly": "yes",
             "LogLevel": "ERROR",
@@ -54,15 +54,17 @@ class Login:
         words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         return ["ssh", "-F", "/dev/null", "-i", self.directory / "user", *words, f"{user}@{address}"]
 
-    def try_run(self, address: str, script: str, user: str = "root") -> subprocess.CompletedProcess[str]:
+    def try_run(
+        self, address: str, script: str, user: str = "root", timeout_s: float = 120
+    ) -> subprocess.CompletedProcess[str]:
         words = [*self.command(address, user), script]
         return subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=timeout_s
         )
 
-    def run(self, address: str, script: str, user: str = "root") -> str:
+    def run(self, address: str, script: str, user: str = "root", timeout_s: float = 120) -> str:
         """What a script in the machine writes; it must succeed."""
-        done = self.try_run(address, script, user)
+        done = self.try_run(address, script, user, timeout_s)
         assert done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
@@ -74,7 +76,7 @@ class Login:
             timeout_s=timeout_s,
             pause_s=0.25,
         )
-        self.run(address, "cloud-init status --wait >/dev/null", user)
+        self.run(address, "cloud-init status --wait >/dev/null", user, timeout_s)
 
     def _text(self, name: str) -> str:
         return (self.directory / name).read_text().strip()
