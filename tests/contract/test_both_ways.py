@@ -41,10 +41,17 @@ CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("container_export", {"image": "gone"}, {}),
     ("ec2_machine", {"id": "m"}, {}),
     ("ec2_machine", {"id": "m", "image": "ami-1", "launch": {"address": "here"}}, {}),
+    ("ec2_image", {"state": "tagged"}, {}),
+    ("ec2_image_copy", {"regions": {}}, {}),
+    ("ec2_image_info", {"base": {"name": "debian-*"}}, {}),
+    ("ec2_image_share", {}, {}),
+    ("ec2_seal", {"id": "gone"}, {}),
+    ("ec2_sweep", {"colour": "red"}, {}),
     ("testinfra", {"checks": ["test_it.py"], "exec": ["env"], "report": "report.json"}, {}),
     ("testinfra", {"checks": ["gone.py"], "exec": ["env"], "report": "report.json"}, {}),
     ("testinfra", {"checks": ["a"], "exec": ["b"], "report": "c"}, {"check_mode": True}),
 )
+_WITHOUT_HOME = frozenset({"testinfra", "ec2_image_copy", "ec2_image_info", "ec2_image_share"})
 # An environment of its own for a task is a reason to start a Python of its own.
 WAYS: dict[str, dict[str, Any]] = {"worker": {}, "ordinary": {"environment": {"OWN": "1"}}}
 
@@ -84,7 +91,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, new_pipeline: Callable[[str],
 
 def task(way: str, number: int) -> dict[str, Any]:
     module, arguments, keywords = CASES[number]
-    home = {} if module == "testinfra" else {"home": "{{ home }}"}
+    home = {} if module in _WITHOUT_HOME else {"home": "{{ home }}"}
     return {
         f"bakery.images.{module}": {**home, **arguments},
         "register": f"{way}_{number}",
