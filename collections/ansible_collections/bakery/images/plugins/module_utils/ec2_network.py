@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -144,9 +143,10 @@ def _checked(configured: str) -> str:
 
 
 def _seen_by_checkip() -> str:
+    from ansible.module_utils.urls import open_url  # few need it, and it imports much
+
     try:
-        with urllib.request.urlopen(_CHECKIP_URL, timeout=_CHECKIP_S) as answer:
-            text = answer.read(100).decode("ascii", errors="replace").strip()
+        text = open_url(_CHECKIP_URL, timeout=_CHECKIP_S).read(100).decode("ascii", errors="replace").strip()
         return str(ipaddress.ip_network(text))
     except (OSError, ValueError) as error:
         raise MachineFailure(

@@ -278,7 +278,7 @@ _VOLUME: dict[str, Any] = {
     "iops": {"type": "int"},
     "throughput": {"type": "int"},
     "encrypted": {"type": "bool"},
-    "kms_key": {"type": "str"},
+    "kms_key": {"type": "str", "no_log": False},  # the name of one
 }
 _SSH: dict[str, Any] = {
     "user": {"type": "str", "default": "root"},
