@@ -10,8 +10,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # What a bake needs: podman and what it needs to boot and network a machine, makers and readers of bases and images.
 PACKAGES := aardvark-dns catatonit dbus iptables mmdebstrap netavark podman python3-venv runc skopeo zstd
-# What the tests and benchmarks need beyond that: independent readers of our images, a linter, and what we compare with.
-TEST_PACKAGES := git shellcheck umoci
+# What the tests and benchmarks need beyond that: independent readers of our images, a linter, an emulator for the
+# machines of the tests' EC2, and what we compare with.
+TEST_PACKAGES := e2fsprogs git openssh-client qemu-system-x86 shellcheck umoci
 BENCH_PACKAGES := buildah
 
 # pytest's own arguments, for example: make test PYTEST_ARGS='-k layer -x'

@@ -90,7 +90,8 @@ def test_what_is_captured_boots_sealed_and_counts_once_it_is_verified(
     )
     assert (pointed["names"], pointed["location"]) == (["web:latest"], artifact["location"])
     found = target.run("find", bakery_fingerprint=FINGERPRINT, bakery_role_set="web")["found"]
-    assert found == {**artifact, "regions": []}
+    assert found["artifact"] == {**artifact, "regions": [], "checks_passed": 0}
+    assert found["checks"] == {"passed": 0, "failed": 0}
     assert target.run("find", bakery_fingerprint=FINGERPRINT, bakery_role_set="db")["found"] == {}
     (image,) = target.ec2.describe_images(ImageIds=[artifact["id"]])["Images"]
     tags = ec2_tags.to_mapping(image["Tags"])
@@ -345,7 +346,7 @@ def test_a_machine_goes_the_whole_way(target: Ec2Target, world: World) -> None:
     assert said.stdout == "baked\n"
     target.run("point", bakery_artifact=artifact, bakery_names=["web:latest"], **common)
     target.run("discard", bakery_machine_id="check-1", **common)
-    assert target.run("find", bakery_fingerprint=FINGERPRINT, **common)["found"]["id"] == artifact["id"]
+    assert target.run("find", bakery_fingerprint=FINGERPRINT, **common)["found"]["artifact"]["id"] == artifact["id"]
     left = world.left()
     assert (left["images"], left["snapshots"]) == ([artifact["id"]], artifact["snapshots"])
     assert (left["security-groups"], left["volumes"]) == ([], [])
