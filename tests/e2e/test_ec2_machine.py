@@ -63,7 +63,8 @@ def test_a_machine_is_launched_worked_in_and_discarded(ec2: Ec2, client: Any) ->
     assert launched["instance"]["id"] in [machine.instance_id for machine in world.instances()]
     assert [attempt["outcome"] for attempt in launched["attempts"]] == ["started"]
 
-    (instance,) = client.describe_instances()["Reservations"][0]["Instances"]
+    described = client.describe_instances(InstanceIds=[launched["instance"]["id"]])
+    (instance,) = described["Reservations"][0]["Instances"]
     tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
     assert (tags["bakery:machine"], tags["bakery:role-set"]) == ("web-1", "web")
     (volume,) = client.describe_volumes()["Volumes"]
