@@ -346,7 +346,8 @@ def test_a_machine_goes_the_whole_way(target: Ec2Target, world: World) -> None:
     assert said.stdout == "baked\n"
     target.run("point", bakery_artifact=artifact, bakery_names=["web:latest"], **common)
     target.run("discard", bakery_machine_id="check-1", **common)
-    assert target.run("find", bakery_fingerprint=FINGERPRINT, **common)["found"]["artifact"]["id"] == artifact["id"]
+    found = target.run("find", bakery_fingerprint=FINGERPRINT, **common)["found"]
+    assert found["artifact"]["id"] == artifact["id"]
     left = world.left()
     assert (left["images"], left["snapshots"]) == ([artifact["id"]], artifact["snapshots"])
     assert (left["security-groups"], left["volumes"]) == ([], [])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
@@ -37,6 +37,8 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.interruptions import noticed
 
+# The kernel gives a signal to any thread, and Python handles it in the main one: that never sleeps for long.
+_ATTENTION_S = 0.2
 _FAILED_STATES = frozenset({"failed", "error", "invalid"})
 # Image copies may be unknown for as long as this after they were asked for.
 _UNKNOWN_PATIENCE_S = 120.0
@@ -111,6 +113,8 @@ def copy_everywhere(copying: Copying, destinations: Sequence[Destination]) -> li
                     destination.region: pool.submit(_Copy(copying, destination, stop).ensure)
                     for destination in destinations
                 }
+            while wait(work.values(), timeout=_ATTENTION_S).not_done:
+                pass
             failures = {region: one.exception() for region, one in work.items()}
         except BaseException:
             stop.set()  # the pool then waits for everybody to tidy up
