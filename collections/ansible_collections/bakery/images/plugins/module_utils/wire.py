@@ -43,16 +43,17 @@ def run_module(
     make_module: type[AnsibleModule],
     ensure: Callable[..., dict[str, Any]],
     *,
-    common: Mapping[str, Any] = HOME_OPTION,
+    common: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> None:
     """Run a module from its arguments to its result; this ends the process.
 
     ``ensure(params, apply=…)`` returns the result; without ``apply``, which is check mode, it changes
     nothing. ``warnings`` in it are issued. MachineFailure and StoreError become the module's failure.
-    ``settings`` are AnsibleModule's own; the options ``common`` join its ``argument_spec``: for most modules
-    that is the home they work on.
+    ``settings`` are AnsibleModule's own; the options ``common`` join its ``argument_spec``, by default the
+    home that most modules work on.
     """
+    common = HOME_OPTION if common is None else common
     settings["argument_spec"] = {**common, **settings.get("argument_spec", {})}
     module = make_module(supports_check_mode=True, **settings)
     params = dict(module.params)

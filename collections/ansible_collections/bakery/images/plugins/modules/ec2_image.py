@@ -238,7 +238,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "image": {"type": "str"},
             "names": {"type": "list", "elements": "str", "default": []},
             "checks_digest": {"type": "str", "default": ""},
-            "checks_passed": {"type": "int", "default": 0},
+            "checks_passed": {"type": "int", "default": 0, "no_log": False},
             "deprecate_after_days": {"type": "int"},
             "protect": {"type": "bool", "default": False},
             **OWNER_OPTIONS,
