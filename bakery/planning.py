@@ -98,8 +98,8 @@ class _SetPlanning:
             image=image,
             why=why,
             latest_of=self._latest_of(image),
-            layered=configured.layered if configured else True,
-            shared=configured.shared if configured else False,
+            layered=configured.kind.layered if configured else True,
+            shared=configured.kind.shared if configured else False,
         )
 
     @property

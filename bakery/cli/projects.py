@@ -10,7 +10,6 @@ from bakery.cli.session import Session
 from bakery.errors import InputError
 from bakery.load.project import find_project
 from bakery.model.project import BaseSpec, Project
-from bakery.model.target import Target
 from bakery.ports import Catalog
 
 
@@ -38,9 +37,7 @@ def targets_with(step: str, project: Project | None, catalog: Catalog) -> tuple[
     used.update(one.target for one in catalog.images())
     used.update(one.target for one in catalog.bases().values())
     return tuple(
-        kind.name
-        for kind in target_kinds()
-        if step in kind.steps and (kind.name in used or not Target(kind).shared)
+        kind.name for kind in target_kinds() if step in kind.steps and (kind.name in used or not kind.shared)
     )
 
 

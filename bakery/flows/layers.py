@@ -12,7 +12,7 @@ from bakery.errors import BakeryError, MachineError, ProvisionError
 from bakery.flows.kitchen import Kitchen, Minder, error_of, minded_machine, now_text
 from bakery.model.plan import LayerNode
 from bakery.model.progress import Note
-from bakery.model.project import Project
+from bakery.model.project import Project, RoleUse
 from bakery.model.records import Attempt, BaseRecord, LayerRecord
 from bakery.model.result import OnError
 from bakery.model.run import HandedUp, Provision, RunEvent, RunResult
@@ -122,7 +122,7 @@ def _run(
     kitchen: Kitchen, job: LayerJob, machines: tuple[Minder, Minder | None], *, watch: TaskWatch
 ) -> RunResult:
     """Bake the layer, and the image on top if the job says so: that has a machine of its own."""
-    told, provision = layer_variables(job), provision_of(job)
+    told, provision = layer_variables(job), provision_of(job.project, job.base, job.node.use)
     machine, verifier = machines
     if job.image is None or verifier is None:
         told["bakery_machine_id"] = machine.id
@@ -192,15 +192,15 @@ def layer_variables(job: LayerJob) -> dict[str, Any]:
     }
 
 
-def provision_of(job: LayerJob) -> Provision:
-    """The play of one role. Tools that honour SOURCE_DATE_EPOCH (reproducible-builds.org) get the base's
+def provision_of(project: Project, base: BaseRecord, *uses: RoleUse) -> Provision:
+    """The plays of roles. Tools that honour SOURCE_DATE_EPOCH (reproducible-builds.org) get the base's
     time.
     """
     return Provision(
-        uses=(job.node.use,),
-        roles_path=job.project.roles_path,
-        vault=job.project.vault,
-        environment={"SOURCE_DATE_EPOCH": str(job.base.epoch), "PYTHONDONTWRITEBYTECODE": "1"},
+        uses=uses,
+        roles_path=project.roles_path,
+        vault=project.vault,
+        environment={"SOURCE_DATE_EPOCH": str(base.epoch), "PYTHONDONTWRITEBYTECODE": "1"},
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from bakery.flows.images import ImageJob, image_variables, record_image
 from bakery.flows.kitchen import KEEPING, Kitchen, minded_machine
+from bakery.flows.layers import provision_of
 from bakery.model.records import ImageRecord
-from bakery.model.run import Provision
 from bakery.ports import TaskWatch
 
 
@@ -18,6 +19,7 @@ def bake_whole(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
     Returns what the run handed up.
     """
     name, target = job.plan.role_set.name, job.plan.target
+    # A machine that is to outlive this process must not be taken for one that it left behind; the builder is.
     owner: dict[str, Any] = {"bakery_owner": None} if job.keep else {}
     with (
         minded_machine(kitchen, target, purpose=KEEPING if job.keep else "verify", role_set=name) as verifier,
@@ -28,25 +30,18 @@ def bake_whole(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
             **owner,
             "bakery_role_set": name,
             "bakery_base_config": dict(job.base.config),
+            "bakery_builder_owner": asdict(kitchen.owner),
             "bakery_builder_machine_id": builder.id,
             "bakery_image_machine_id": verifier.id,
         }
-        up = kitchen.run("whole.yml", target, told, provision=_provision(job), watch=watch)
+        provision = provision_of(job.project, job.base, *(node.use for node in job.plan.nodes))
+        up = kitchen.run("whole.yml", target, told, provision=provision, watch=watch)
         builder.gone()
         if job.keep:
             verifier.leave_running()
         else:
             verifier.gone()
     return up
-
-
-def _provision(job: ImageJob) -> Provision:
-    return Provision(
-        uses=tuple(node.use for node in job.plan.nodes),
-        roles_path=job.project.roles_path,
-        vault=job.project.vault,
-        environment={"SOURCE_DATE_EPOCH": str(job.base.epoch), "PYTHONDONTWRITEBYTECODE": "1"},
-    )
 
 
 def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:

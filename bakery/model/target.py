@@ -22,6 +22,16 @@ class TargetKind:
     base_forms: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] | None = None
 
+    @property
+    def layered(self) -> bool:
+        """Whether its machines can be frozen after each role; otherwise one machine gets all of them."""
+        return "checkpoint" in self.steps
+
+    @property
+    def shared(self) -> bool:
+        """Whether it can find images that others made of the same recipe."""
+        return "find" in self.steps
+
 
 @dataclass(frozen=True)
 class Target:
@@ -29,16 +39,6 @@ class Target:
 
     kind: TargetKind
     options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def layered(self) -> bool:
-        """Whether its machines can be frozen after each role; otherwise one machine gets all of them."""
-        return "checkpoint" in self.kind.steps
-
-    @property
-    def shared(self) -> bool:
-        """Whether it can find images that others made of the same recipe."""
-        return "find" in self.kind.steps
 
     @property
     def of_image(self) -> Mapping[str, Any]:

@@ -151,3 +151,10 @@ def test_an_ordinary_user_is_told_plainly(bin_directory: Path, tmp_path: Path) -
     assert done.returncode == 5, done.stderr
     assert "bakery cannot make machines as an ordinary user" in done.stdout
     assert "sudo" in done.stdout
+
+
+def test_a_project_that_is_wrong_keeps_nobody_from_sweeping(bakery, tmp_path: Path) -> None:
+    (tmp_path / "bakery.yml").write_text("version: 1\nrole_set: {}\n")
+    done = bakery("sweep")
+    assert done.returncode == 0, done.stderr
+    assert "sweeping as outside of any project: bakery.yml:2: the key 'role_set' is unknown" in done.stderr

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from bakery.cli.command import Example, Verb
-from bakery.cli.output import answer
+from bakery.cli.output import answer, remark
 from bakery.cli.session import Session
+from bakery.errors import BakeryError
 
 
 @click.command(
@@ -34,7 +35,11 @@ def command(session: Session, *, dry_run: bool, kept: bool) -> None:
     from bakery.cli.tables.upkeep import sweep_document, sweep_text
     from bakery.flows.upkeep import SweepRequest, sweep
 
-    project = project_if_any(session)
+    try:
+        project = project_if_any(session)
+    except BakeryError as error:  # what was left must go all the same
+        remark(session, f"bakery: sweeping as outside of any project: {error}")
+        project = None
     with wiring.open_kitchen(session, project=project) as kitchen:
         targets = targets_with("sweep", project, kitchen.catalog)
         swept = sweep(kitchen, SweepRequest(targets, alive, dry_run, kept))

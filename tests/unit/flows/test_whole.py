@@ -157,3 +157,6 @@ def test_a_kept_machine_is_the_verified_one(web: Workplace) -> None:
     (machine,) = web.ansible.machines
     assert machine == web.ansible.runs[-1].variables["bakery_image_machine_id"]
     assert [entry.purpose for entry in web.catalog.open_machines()] == ["kept"]
+    told = web.ansible.variables_of("whole web")
+    # A sweep spares what has no owner: only the machine that is kept.
+    assert ("bakery_owner" in told, told["bakery_builder_owner"]["bake"]) == (False, "bake-1")

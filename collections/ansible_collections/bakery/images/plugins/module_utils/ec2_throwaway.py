@@ -10,10 +10,7 @@ to log in, and a journal that tells of a call whose answer may not have come.
 from __future__ import annotations
 
 import secrets
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +70,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_user_data import
     write_known_hosts,
 )
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.interruptions import noticed
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
     Journal,
     Machines,
@@ -84,7 +82,6 @@ from ansible_collections.bakery.images.plugins.module_utils.ssh_login import Ssh
 _UNSEEN_S = 15
 # How long an instance may take to be gone, which its security group has to wait for.
 _TERMINATION_S = 300
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -148,13 +145,12 @@ class Ec2Machines:
     def launch(self, prepared: Prepared) -> Launched:
         """Make, start and await a machine; whatever goes wrong, nothing of it stays."""
         wanted = prepared.wanted
-        with _interrupts_raised() as undisturbed:
+        with noticed():
             journal = self.machines.begin(self._first_journal(wanted))
             try:
                 return _Launch(self._aws, self.machines, journal=journal, prepared=prepared).run()
             except BaseException:
                 # The first error is the one to tell; what cannot be removed now is left to the sweep.
-                undisturbed()
                 with suppress(MachineFailure):
                     self.discard(wanted.machine_id)
                 raise
@@ -351,28 +347,3 @@ def _told(instance: dict[str, Any]) -> dict[str, Any]:
         "private_address": instance.get("PrivateIpAddress"),
         "public_address": instance.get("PublicIpAddress"),
     }
-
-
-@contextmanager
-def _interrupts_raised() -> Iterator[Any]:
-    """Have signals that end the process raise KeyboardInterrupt here, so that what is half made is removed.
-
-    Ansible's workers would be gone before they could. What is yielded is called to be disturbed no more.
-    """
-
-    def interrupt(number: int, _frame: Any) -> None:
-        undisturbed()
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    def undisturbed() -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
-    try:
-        yield undisturbed
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

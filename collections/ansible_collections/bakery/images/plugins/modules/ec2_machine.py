@@ -322,7 +322,9 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
 def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Start or discard the machine, as O(state) says."""
     root = os.path.join(params["home"], "ec2")
-    aws = Aws(params["region"] or _journalled_region(root, params["id"]))
+    # What is to go is where it was launched, wherever the next one would be.
+    journalled = _journalled_region(root, params["id"]) if params["state"] == "absent" else None
+    aws = Aws(journalled or params["region"])
     of_state = ensure_started if params["state"] == "started" else ensure_absent
     return of_state(Ec2Machines(root, aws), params, apply=apply)
 

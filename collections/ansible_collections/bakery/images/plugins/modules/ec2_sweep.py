@@ -90,7 +90,11 @@ from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sweeping import Ec2Sweep, Left
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL, StoreError
-from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines, remove_directory
+from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
+    Journal,
+    Machines,
+    remove_directory,
+)
 from ansible_collections.bakery.images.plugins.module_utils.wire import (
     HOME_OPTION,
     REGION_OPTION,
@@ -120,10 +124,14 @@ def ensure_swept(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
 def sweep(params: dict[str, Any], *, apply: bool) -> dict[str, list[str]]:
     """Find what is dead and, with ``apply``, remove it."""
     home = Aws(params["region"])
-    looks = [Ec2Sweep(home.in_region(region)) for region in dict.fromkeys([home.region, *params["regions"]])]
-    found = [look.find() for look in looks]
     machines = Machines(os.path.join(params["home"], "ec2"))
-    directories = list(dead_directories(machines))
+    dead = dict(dead_machines(machines))
+    directories = list(dead)
+    # A bake may have been configured for another region than whoever sweeps; its journal knows.
+    told = [journal.details["region"] for journal in dead.values() if journal and "region" in journal.details]
+    regions = dict.fromkeys([home.region, *params["regions"], *told])
+    looks = [Ec2Sweep(home.in_region(region)) for region in regions]
+    found = [look.find() for look in looks]
     if apply:
         for look, left in zip(looks, found, strict=True):
             look.remove(left)
@@ -134,8 +142,8 @@ def sweep(params: dict[str, Any], *, apply: bool) -> dict[str, list[str]]:
     return {**swept, "machines": sorted({*swept["machines"], *ids}), "directories": directories}
 
 
-def dead_directories(machines: Machines) -> Iterator[str]:
-    """Directories of machines whose owner is gone. What they were for is found in the account."""
+def dead_machines(machines: Machines) -> Iterator[tuple[str, Journal | None]]:
+    """Directories of machines whose owner is gone, and their journals where they can be read."""
     now = time.time()
     for name in machines.names():
         directory = os.path.join(machines.directory, name)
@@ -146,7 +154,7 @@ def dead_directories(machines: Machines) -> Iterator[str]:
         except MachineFailure:
             journal = None  # its writers rename whole ones into place
         if journal is None or journal.is_dead(now):
-            yield directory
+            yield directory, journal
 
 
 if __name__ == "__main__":
