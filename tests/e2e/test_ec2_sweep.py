@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
-from ansible_collections.bakery.images.plugins.modules import (
-    ec2_sweep,
-)
+from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines, new_journal
+from ansible_collections.bakery.images.plugins.modules import ec2_sweep
 from ansible_collections.bakery.images.plugins.plugin_utils.in_worker import run_main
 
 from tests.e2e.ec2_machines import (
@@ -90,6 +90,22 @@ def test_a_bake_killed_while_its_image_is_pending_is_swept(target: Ec2Target, wo
     assert sweep(target)["machines"] == ["web-1"]
     nothing_left(world)
     until(lambda: not world.left()["instances"], what="the instance is gone")
+
+
+def test_a_machine_is_swept_where_its_journal_says_that_it_is(target: Ec2Target, world: World) -> None:
+    dead = dead_owner()
+    details = {"region": VIRGINIA}
+    machines = Machines(str(target.home / "ec2"))
+    machines.begin(new_journal("far-1", "bake", owner=dead, ttl_s=3600, details=details))
+    tags = ec2_tags.owned("far-1", dead, expires=time.time() + 3600)
+    group = target.client(VIRGINIA).create_security_group(
+        GroupName="bakery-far-1",
+        Description="ssh",
+        TagSpecifications=ec2_tags.specifications(tags, ["security-group"]),
+    )["GroupId"]
+    assert sweep(target)["security_groups"] == [group]
+    assert world.left(VIRGINIA)["security-groups"] == []
+    assert machines.names() == []
 
 
 def made_group(target: Ec2Target, machine_id: str) -> str:
