@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -81,8 +82,14 @@ def sweep(throwaways: Throwaways, engine: Podman | None) -> list[str]:
     return swept.machines
 
 
-def named_networks() -> set[str]:
-    return {path.name for path in Path("/run").glob("netns/*")}
+def named_networks(pid: int | None) -> list[Path]:
+    """The names (ip-netns(8)) of the network that a process is on; networks of other tests come and go."""
+    network = Path(f"/proc/{pid}/ns/net").stat().st_ino
+    found = []
+    for name in Path("/run").glob("netns/*"):
+        with suppress(FileNotFoundError):
+            found += [name] if name.stat().st_ino == network else []
+    return found
 
 
 def test_processes_of_a_machine_are_those_on_its_tree(throwaways: Throwaways, wanted: Wanted) -> None:
@@ -97,14 +104,13 @@ def test_processes_of_a_machine_are_those_on_its_tree(throwaways: Throwaways, wa
 def test_a_machine_that_the_engine_never_heard_of_is_ended_with_its_network(
     throwaways: Throwaways, wanted: Wanted, forgetful: Callable[[], None]
 ) -> None:
-    networks = named_networks()
     journal = throwaways.launch(replace(wanted, owner=DEAD)).journal
-    assert named_networks() > networks
+    [network] = named_networks(journal.pid)
     assert sweep(throwaways, Podman()) == [journal.id]
     assert process_start(journal.pid or 0) is None
     assert mounts_below(throwaways.machines.directory) == []
     assert throwaways.machines.names() == []
-    assert named_networks() == networks
+    assert not network.exists()
 
 
 def test_a_machine_that_the_engine_takes_for_created_is_ended(
