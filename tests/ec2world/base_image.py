@@ -39,7 +39,7 @@ grub_dpkg: {{enabled: false}}
 locale: false
 """
 # Services that only cost time in a container, or that the engine does the work of.
-_MASKED = (
+MASKED = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
     "dpkg-db-backup.timer",
@@ -54,7 +54,7 @@ _MASKED = (
 
 def ensure_base_tree(home: Path) -> Path:
     """The base's frozen tree below ``home``, made unless it is there; one of several who want it does."""
-    recipe = json.dumps([vars(SPEC), _CLOUD_CONFIG, _MASKED], sort_keys=True)
+    recipe = json.dumps([vars(SPEC), _CLOUD_CONFIG, MASKED], sort_keys=True)
     tree = home / "bases" / hashlib.sha256(recipe.encode()).hexdigest()[:16]
     with locked(home / "bases.lock"):
         if not tree.exists():
@@ -79,7 +79,7 @@ def _make_into_image(tree: Path) -> None:
         path.unlink(missing_ok=True)
         path.touch()
     (tree / "etc" / "cloud" / "cloud.cfg.d" / "90_ec2.cfg").write_text(_CLOUD_CONFIG)
-    for unit in _MASKED:
+    for unit in MASKED:
         (tree / "etc" / "systemd" / "system" / unit).symlink_to("/dev/null")
 
 

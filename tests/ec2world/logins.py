@@ -70,13 +70,17 @@ class Login:
 
     def wait(self, address: str, user: str = "root", timeout_s: float = 180) -> None:
         """Wait until one can log in and cloud-init has done all of its work."""
+        self.wait_for_ssh(address, user, timeout_s)
+        self.run(address, "cloud-init status --wait >/dev/null", user, timeout_s)
+
+    def wait_for_ssh(self, address: str, user: str = "root", timeout_s: float = 180) -> None:
+        """Wait until one can log in."""
         until(
             lambda: self.try_run(address, "true", user).returncode == 0,
             what=f"ssh to {address}",
             timeout_s=timeout_s,
             pause_s=0.25,
         )
-        self.run(address, "cloud-init status --wait >/dev/null", user, timeout_s)
 
     def _text(self, name: str) -> str:
         return (self.directory / name).read_text().strip()

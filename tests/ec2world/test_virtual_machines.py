@@ -25,7 +25,7 @@ def test_a_captured_virtual_machine_boots_as_a_new_one(world: World, ec2: Any, t
         )
         instance = started["Instances"][0]
         instance_id, address = instance["InstanceId"], instance["PrivateIpAddress"]
-        login.wait(address, timeout_s=_SLOW_S)
+        login.wait_for_ssh(address, timeout_s=_SLOW_S)
         assert (
             "qemu"
             in login.run(address, "grep -i -m1 'model name' /proc/cpuinfo; dmesg | grep -i -m1 qemu").lower()
@@ -33,6 +33,7 @@ def test_a_captured_virtual_machine_boots_as_a_new_one(world: World, ec2: Any, t
         machines.append(login.run(address, "cat /etc/machine-id /var/lib/cloud/data/instance-id"))
         assert instance_id in machines[-1]
         if name == "first":
+            login.wait(address, timeout_s=_SLOW_S)
             login.run(address, "echo kept >/opt/word; cloud-init clean --logs --machine-id --seed; sync")
             ec2.stop_instances(InstanceIds=[instance_id])
             world.wait_state(instance_id, "stopped", timeout_s=_SLOW_S)

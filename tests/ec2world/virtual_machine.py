@@ -57,8 +57,12 @@ class VirtualMachine(Machine):
     def halt(self, pid: int, descriptor: int) -> None:
         for _attempt in range(int(_STOP_TIMEOUT_S / _ASK_AGAIN_S)):
             with suppress(OSError), socket.socket(socket.AF_UNIX) as monitor:
+                monitor.settimeout(_ASK_AGAIN_S)
                 monitor.connect(str(self.directory / "monitor"))
+                # The emulator forgets what it has not read of somebody who is gone.
+                _read_prompt(monitor)
                 monitor.sendall(b"system_powerdown\n")
+                _read_prompt(monitor)
             if ended(descriptor, timeout_s=_ASK_AGAIN_S):
                 return
 
@@ -101,6 +105,12 @@ class VirtualMachine(Machine):
             *("-netdev", network, "-device", "virtio-net-pci,netdev=net"),
             *("-device", "virtio-rng-pci"),
         ]
+
+
+def _read_prompt(monitor: socket.socket) -> None:
+    said = b""
+    while not said.endswith(b"(qemu) ") and (more := monitor.recv(4096)):
+        said += more
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import clear_devices, make_tree
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import delete_tree
 
-from tests.ec2world.base_image import SPEC, locked
+from tests.ec2world.base_image import MASKED, SPEC, locked
 
 _PACKAGES = ("initramfs-tools", "linux-image-cloud-amd64", "zstd")
 _SIZE = "3G"
@@ -22,6 +22,8 @@ network: {config: disabled}
 grub_dpkg: {enabled: false}
 locale: false
 """
+# Emulated, the search for old snapshots of logical volumes takes seconds.
+_MASKED = (*MASKED, "e2scrub_reap.service")
 _NETWORK = "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n"
 
 
@@ -40,7 +42,7 @@ class VmDisk:
 def ensure_vm_disk(home: Path) -> VmDisk:
     """The disk below ``home``, made unless it is there; one of several who want it does."""
     spec = replace(SPEC, packages=(*SPEC.packages, *_PACKAGES))
-    recipe = json.dumps([vars(spec), _CLOUD_CONFIG, _NETWORK, _SIZE], sort_keys=True)
+    recipe = json.dumps([vars(spec), _CLOUD_CONFIG, _MASKED, _NETWORK, _SIZE], sort_keys=True)
     directory = home / "bases" / f"vm-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
     with locked(home / "vm.lock"):
         if not directory.exists():
@@ -66,6 +68,8 @@ def _finish(tree: Path) -> None:
     (tree / "etc" / "machine-id").write_text("")
     (tree / "etc" / "fstab").write_text("/dev/vda / ext4 rw 0 1\n")
     (tree / "etc" / "cloud" / "cloud.cfg.d" / "90_ec2.cfg").write_text(_CLOUD_CONFIG)
+    for unit in _MASKED:
+        (tree / "etc" / "systemd" / "system" / unit).symlink_to("/dev/null")
     (tree / "etc" / "systemd" / "network" / "20-wired.network").write_text(_NETWORK)
     wants = tree / "etc" / "systemd" / "system" / "multi-user.target.wants"
     wants.mkdir(parents=True, exist_ok=True)
