@@ -5,6 +5,7 @@ Sizes are bytes, durations seconds, times RFC 3339 in UTC, digests ``sha256:`` a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 
@@ -120,6 +121,8 @@ class PlannedSet(TypedDict):
     """``status`` is ``unchanged`` or ``bake``; ``fingerprint`` is null until the base is made.
 
     ``latest_of`` is another project of the same home whose image ``NAME:latest`` means now, or null.
+    ``estimate`` is there only if something is to be baked and the target tells what that takes; it is the
+    target's own, and null if there is an ``error`` instead.
     """
 
     role_set: str
@@ -130,6 +133,8 @@ class PlannedSet(TypedDict):
     latest_of: str | None
     base: PlannedBase
     roles: list[PlannedRole]
+    estimate: NotRequired[Mapping[str, Any] | None]
+    error: NotRequired[ErrorBody]
 
 
 class PlanDocument(TypedDict):

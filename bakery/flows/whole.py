@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
+from bakery.errors import BakeryError, ExitCode, InterruptedBake
 from bakery.flows.images import ImageJob, image_variables, record_image
 from bakery.flows.kitchen import KEEPING, Kitchen, minded_machine
 from bakery.flows.layers import provision_of
+from bakery.model.plan import SetPlan
+from bakery.model.progress import Note
 from bakery.model.records import ImageRecord
 from bakery.ports import TaskWatch
+
+
+class MachineLost(BakeryError):
+    """A machine was taken away; ``options`` of the target are worth another try."""
+
+    exit_code = ExitCode.MACHINE_FAILED
+
+    def __init__(self, message: str, options: Mapping[str, Any]) -> None:
+        self.options = options
+        super().__init__(message)
 
 
 def bake_whole(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str, Any]:
     """Launch, provision, capture, boot, verify and (if the checks passed) name the image in one run.
 
-    Returns what the run handed up.
+    Returns what the run handed up. Where the target says that it took a machine away and how to go on, the
+    bake begins once more.
     """
+    try:
+        return _bake_once(kitchen, job, watch, options={})
+    except MachineLost as lost:
+        kitchen.watch(Note(job.plan.role_set.name, f"{lost.message}: beginning once more"))
+        return _bake_once(kitchen, job, watch, options={"bakery_options": dict(lost.options)})
+
+
+def _bake_once(
+    kitchen: Kitchen, job: ImageJob, watch: TaskWatch, *, options: Mapping[str, Any]
+) -> Mapping[str, Any]:
     name, target = job.plan.role_set.name, job.plan.target
     # A machine that is to outlive this process must not be taken for one that it left behind; the builder is.
     owner: dict[str, Any] = {"bakery_owner": None} if job.keep else {}
@@ -28,6 +53,7 @@ def bake_whole(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
         told = {
             **image_variables(kitchen, job),
             **owner,
+            **options,
             "bakery_role_set": name,
             "bakery_base_config": dict(job.base.config),
             "bakery_builder_owner": asdict(kitchen.owner),
@@ -35,13 +61,33 @@ def bake_whole(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
             "bakery_image_machine_id": verifier.id,
         }
         provision = provision_of(job.project, job.base, *(node.use for node in job.plan.nodes))
-        up = kitchen.run("whole.yml", target, told, provision=provision, watch=watch)
+        try:
+            up = kitchen.run("whole.yml", target, told, provision=provision, watch=watch)
+        except InterruptedBake:
+            raise
+        except BakeryError as error:
+            lost = None if options else _loss(kitchen, job.plan, (builder.id, verifier.id))
+            if lost:
+                raise lost from error
+            raise
         builder.gone()
         if job.keep:
             verifier.leave_running()
         else:
             verifier.gone()
     return up
+
+
+def _loss(kitchen: Kitchen, plan: SetPlan, machines: tuple[str, ...]) -> MachineLost | None:
+    """What the target says of machines that may be gone; None if it cannot tell, or another try is no use."""
+    target = kitchen.targets.get(plan.target)
+    if not target or not target.kind.explains_losses:
+        return None
+    lost: Mapping[str, Any] = {}
+    # What went wrong is told already: this is for what it comes from.
+    with suppress(BakeryError):
+        lost = kitchen.run("lost.yml", plan.target, {"bakery_machine_ids": list(machines)}).get("lost") or {}
+    return MachineLost(str(lost["reason"]), lost["options"]) if lost else None
 
 
 def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:

@@ -32,6 +32,16 @@ class TargetKind:
         """Whether it can find images that others made of the same recipe."""
         return "find" in self.steps
 
+    @property
+    def explains_losses(self) -> bool:
+        """Whether it can tell why a machine is gone, and how another try would go better."""
+        return "lost" in self.steps
+
+    @property
+    def estimates(self) -> bool:
+        """Whether it can tell what a bake would take: one that costs money should."""
+        return "estimate" in self.steps
+
 
 @dataclass(frozen=True)
 class Target:

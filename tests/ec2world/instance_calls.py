@@ -158,6 +158,13 @@ class InstanceCalls(EC2Response):
         changes = []
         for instance in self._named():
             before = _state(instance)
+            if instance.lifecycle == "spot":
+                raise EC2ClientError(
+                    "UnsupportedOperation",
+                    f"You can't stop the Spot Instance '{instance.id}' because it is associated with a "
+                    "one-time Spot Instance request. You can only stop Spot Instances associated with "
+                    "persistent Spot Instance requests.",
+                )
             if before["Name"] not in ("running", "stopping", "stopped"):
                 raise _wrong_state(instance, "stopped")
             if before["Name"] == "running":

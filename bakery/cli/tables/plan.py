@@ -2,26 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from bakery.cli.boundary import error_body
 from bakery.cli.documents import PlanDocument, PlannedBase, PlannedRole, PlannedSet
 from bakery.cli.output import Paint
 from bakery.cli.tables.grid import Cell, Column, grid
-from bakery.cli.text import listed, plural, short
+from bakery.cli.text import clean, listed, one_line, plural, short, width
+from bakery.flows.estimate import Estimate
 from bakery.model.plan import LayerNode, Plan, SetPlan
 
 _STATES = {"cached": "green", "bake": "yellow", "unknown": "cyan", "make": "yellow", "made": "green"}
 
 
-def plan_document(plan: Plan) -> PlanDocument:
-    return {"sets": [_planned_set(one) for one in plan.sets]}
+def plan_document(plan: Plan, estimates: Sequence[Estimate | None] = ()) -> PlanDocument:
+    """``estimates`` are those of the plan's sets, in their order."""
+    pairs = zip_longest(plan.sets, estimates)
+    return {"sets": [_planned_set(one, estimate) for one, estimate in pairs]}
 
 
-def plan_text(document: PlanDocument, paint: Paint, *, why: bool) -> str:
-    """A table per role set, and a last line that says what a bake would do."""
-    parts = [_set_text(one, paint, why=why) for one in document["sets"]]
+def plan_text(
+    document: PlanDocument, paint: Paint, *, why: bool, estimates: Sequence[Estimate | None] = ()
+) -> str:
+    """A table per role set, what the targets say it takes, and a last line that says what a bake would do."""
+    parts = [
+        _set_text(one, paint, why=why) + _estimate_text(estimate, paint)
+        for one, estimate in zip_longest(document["sets"], estimates)
+    ]
     return "\n\n".join([*parts, _outlook(document)])
 
 
-def _planned_set(one: SetPlan) -> PlannedSet:
+def _planned_set(one: SetPlan, estimate: Estimate | None) -> PlannedSet:
+    planned = _planned(one)
+    if estimate is None:
+        return planned
+    if estimate.found:
+        planned["status"] = "unchanged"
+        planned["why"] = f"{one.target} has it: {estimate.found.get('id')}"
+        return planned
+    planned["estimate"] = estimate.details or None
+    if estimate.trouble:
+        planned["error"] = error_body(estimate.trouble)
+    return planned
+
+
+def _estimate_text(estimate: Estimate | None, paint: Paint) -> str:
+    if estimate is None or estimate.found:
+        return ""
+    if estimate.trouble:
+        return f"\n\n  {paint.red('cannot tell what it takes:')} {clean(str(estimate.trouble))}"
+    parts = []
+    for section in estimate.sections:
+        rows = [(one_line(str(label)), one_line(str(value))) for label, value in section["rows"]]
+        broad = max((width(label) for label, _ in rows), default=0)
+        lines = [f"    {paint.dim(label)}{' ' * (broad - width(label))}  {value}" for label, value in rows]
+        parts.append("\n".join(["", "", f"  {paint.bold(str(section['title']))}", *lines]))
+    return "".join(parts)
+
+
+def _planned(one: SetPlan) -> PlannedSet:
     base: PlannedBase = {
         "name": one.base.name,
         "state": "made" if one.base_record else "make",

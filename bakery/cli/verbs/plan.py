@@ -13,9 +13,11 @@ from bakery.cli.session import Session
 @click.command(
     cls=Verb,
     name="plan",
+    exits=(5,),
     examples=(
         Example("bakery plan", "all role sets"),
         Example("bakery plan web --why", "what changed since the last bake"),
+        Example("bakery plan web --target ec2", "what an AMI would take"),
         Example("bakery plan --json | jq '.sets[].status'", "for scripts"),
     ),
 )
@@ -23,17 +25,23 @@ from bakery.cli.session import Session
 @click.option("--why", is_flag=True, help="Say for each role why it is cached or will be baked.")
 @click.option("--target", "targets", multiple=True, metavar="KIND", help="Only this target; may be repeated.")
 @click.pass_obj
-def command(session: Session, *, names: tuple[str, ...], why: bool, targets: tuple[str, ...]) -> None:
+def command(session: Session, *, names: tuple[str, ...], why: bool, targets: tuple[str, ...]) -> int:
     """Show what a bake would do: which roles are cached, which will be baked.
 
     A role above one that will be baked is 'unknown': if the baked layer comes out as before, it is still
-    cached. Nothing is started and nothing is changed.
+    cached. A target that costs money is asked what the bake would use, call and be billed for. Nothing is
+    started and nothing is changed.
     """
     from bakery.cli import wiring
     from bakery.cli.tables.plan import plan_document, plan_text
+    from bakery.flows.estimate import estimate
 
     project = wiring.open_project(session)
     check_role_sets(project, names)
     with wiring.open_kitchen(session, project=project) as kitchen:
-        document = plan_document(wiring.planner(project, kitchen, names=names, targets=targets)())
-    answer(session, document, lambda paint: plan_text(document, paint, why=why))
+        plan = wiring.planner(project, kitchen, names=names, targets=targets)()
+        estimates = [estimate(kitchen, one) for one in plan.sets]
+        document = plan_document(plan, estimates)
+    answer(session, document, lambda paint: plan_text(document, paint, why=why, estimates=estimates))
+    troubles = [one.trouble for one in estimates if one and one.trouble]
+    return int(troubles[0].exit_code) if troubles else 0

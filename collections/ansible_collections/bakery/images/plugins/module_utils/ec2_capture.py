@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Capturing an instance as an AMI: stop it, make the image, wait for it, and let go of the instance.
 
+A spot instance of a one-time request cannot be stopped ("Stop a Spot Instance", Amazon EC2 user guide):
+CreateImage shuts it down itself before the snapshots, and boots it again after them.
+
 The instance is terminated once every snapshot of the image is complete: from then on EC2 needs nothing of
 it. Before that its volumes are kept, so that nothing depends on how EC2 reads a volume that is deleted
 while its snapshot is still being written; it is stopped all the while, which costs its volumes alone.
@@ -44,6 +47,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_instance import 
     instances_of,
     terminate,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan import SPOT
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.interruptions import Interruptions, noticed
 
@@ -133,7 +137,7 @@ class ImageMaker:
                 image = self.find()
                 if image is None:
                     changed = True
-                    image_id = self._create(self._stopped_instance(), interruptions)
+                    image_id = self._create(self._instance_at_rest(), interruptions)
                 else:
                     image_id = image["ImageId"]
                 image = self._await(image_id)
@@ -157,9 +161,12 @@ class ImageMaker:
                 found[region] = here[0]
         return found
 
-    def _stopped_instance(self) -> str:
-        """Stop the machine's instance through the API; returns its id."""
-        instance_id = find_instance(self._aws, self._capture.machine_id)["InstanceId"]
+    def _instance_at_rest(self) -> str:
+        """Stop the machine's instance through the API, if it can be stopped; returns its id."""
+        found = find_instance(self._aws, self._capture.machine_id)
+        instance_id: str = found["InstanceId"]
+        if found.get("InstanceLifecycle") == SPOT:
+            return instance_id
         asked = False
         for pause in pauses():
             instance = look_at_instance(self._aws, instance_id)

@@ -21,6 +21,9 @@ from ansible_collections.bakery.images.plugins.module_utils.failure import Machi
 
 LIVING = ("pending", "running", "stopping", "stopped")
 GOING = ("shutting-down",)
+_GONE = ("terminated",)
+# The code of the StateReason of a spot instance that EC2 needed for somebody else.
+_RECLAIMED = "Server.SpotInstanceTermination"
 _CONSOLE_LINES = 20
 # How often an instance may be asked for: InsufficientInstanceCapacity is an HTTP 500, which botocore would
 # go on retrying where there is nothing to be had.
@@ -53,6 +56,24 @@ def instances_of(
         for reservation in page["Reservations"]
         for instance in reservation["Instances"]
     ]
+
+
+def what_became_of(aws: Aws, machine_id: str) -> list[dict[str, Any]]:
+    """The instances of a machine, also those that are gone, as ec2_machine_info returns them."""
+    found = []
+    for instance in instances_of(aws, machine_id, (*LIVING, *GOING, *_GONE)):
+        reason = instance.get("StateReason") or {}
+        found.append(
+            {
+                "machine": machine_id,
+                "id": instance["InstanceId"],
+                "state": instance["State"]["Name"],
+                "market": instance.get("InstanceLifecycle", "on-demand"),
+                "reason": reason.get("Message") or reason.get("Code") or "",
+                "reclaimed": reason.get("Code") == _RECLAIMED,
+            }
+        )
+    return found
 
 
 def run_instance(aws: Aws, about: str, arguments: dict[str, Any], *, patience: Patience) -> str:
@@ -115,7 +136,7 @@ class Watched:
         reason = instance.get("StateReason") or {}
         code, text = reason.get("Code", ""), reason.get("Message", "")
         said = text or code or instance.get("StateTransitionReason") or "no reason is given"
-        if code == "Server.SpotInstanceTermination":
+        if code == _RECLAIMED:
             said += "; the spot capacity was taken back, so launch again, with the market on-demand"
         console = self._console()
         words = f"; the last words on its console: {console}" if console else ""

@@ -108,6 +108,28 @@ class Launched:
     warnings: tuple[str, ...]
 
 
+def prepare(aws: Aws, wanted: Wanted) -> Prepared:
+    """Look up what a launch needs, and change nothing; MachineFailure if it cannot work."""
+    image = _image(aws, wanted.image)
+    check_volume(wanted.volume, image)
+    subnets = find_subnets(aws, wanted.network.subnets)
+    types = wanted.instance_types or (image.usual_type,)
+    cidr = None
+    if not wanted.network.security_groups:
+        cidr = caller_cidr(aws, wanted.login, wanted.network.caller_cidr, subnet=subnets[0])
+    return Prepared(wanted, image, launch_plan(types, subnets, wanted.markets), cidr)
+
+
+def _image(aws: Aws, image_id: str) -> SourceImage:
+    answer = aws.call("describe_images", f"find the image {image_id}", ImageIds=[image_id])
+    if not answer["Images"]:
+        raise MachineFailure(f"{aws.region} has no image {image_id}, or it is not shared with us")
+    described = answer["Images"][0]
+    if described.get("State", "available") != "available":
+        raise MachineFailure(f"image {image_id} is {described['State']}; only an available one boots")
+    return read_image(described)
+
+
 class Ec2Machines:
     """Launches and discards machines of the target ec2 at ``root`` (= ``$BAKERY_HOME/ec2``)."""
 
@@ -133,14 +155,7 @@ class Ec2Machines:
 
     def prepare(self, wanted: Wanted) -> Prepared:
         """Look up what a launch needs; MachineFailure if it cannot work."""
-        image = self._image(wanted.image)
-        check_volume(wanted.volume, image)
-        subnets = find_subnets(self._aws, wanted.network.subnets)
-        types = wanted.instance_types or (image.usual_type,)
-        cidr = None
-        if not wanted.network.security_groups:
-            cidr = caller_cidr(self._aws, wanted.login, wanted.network.caller_cidr, subnet=subnets[0])
-        return Prepared(wanted, image, launch_plan(types, subnets, wanted.markets), cidr)
+        return prepare(self._aws, wanted)
 
     def launch(self, prepared: Prepared) -> Launched:
         """Make, start and await a machine; whatever goes wrong, nothing of it stays."""
@@ -179,15 +194,6 @@ class Ec2Machines:
             self._log_out(journal)
         self.machines.remove(machine_id)
         return bool(journal or instances or groups)
-
-    def _image(self, image_id: str) -> SourceImage:
-        answer = self._aws.call("describe_images", f"find the image {image_id}", ImageIds=[image_id])
-        if not answer["Images"]:
-            raise MachineFailure(f"{self._aws.region} has no image {image_id}, or it is not shared with us")
-        described = answer["Images"][0]
-        if described.get("State", "available") != "available":
-            raise MachineFailure(f"image {image_id} is {described['State']}; only an available one boots")
-        return read_image(described)
 
     def _first_journal(self, wanted: Wanted) -> Journal:
         details = {"region": self._aws.region, "nonce": secrets.token_hex(8), "asked": False}

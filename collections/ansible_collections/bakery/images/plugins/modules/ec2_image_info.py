@@ -149,21 +149,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
 from ansible_collections.bakery.images.plugins.module_utils.ec2_baked import Recipe, find_baked
 from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import (
-    BaseSource,
     describe_base,
     resolve,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_options import BASE_OPTION, source_of
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import refuse_unshareable
 from ansible_collections.bakery.images.plugins.module_utils.wire import REGION_OPTION, run_module
-
-BASE_OPTIONS: dict[str, Any] = {
-    "id": {"type": "str"},
-    "name": {"type": "str"},
-    "owner": {"type": "str"},
-    "ssm": {"type": "str"},
-    "architecture": {"type": "str"},
-    "deprecated": {"type": "bool", "default": False},
-}
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
@@ -173,13 +164,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
         find,
         common=REGION_OPTION,
         argument_spec={
-            "base": {
-                "type": "dict",
-                "options": BASE_OPTIONS,
-                "mutually_exclusive": [("id", "name", "ssm"), ("id", "owner"), ("ssm", "owner")],
-                "required_one_of": [("id", "name", "ssm")],
-                "required_together": [("name", "owner")],
-            },
+            "base": BASE_OPTION,
             "base_name": {"type": "str", "default": ""},
             "share_volume": {
                 "type": "dict",
@@ -211,12 +196,6 @@ def find(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG
         recipe = Recipe(params["fingerprint"], params["checks_digest"], params["role_set"] or "")
         result["found"] = find_baked(aws, recipe, regions=params["regions"])
     return result
-
-
-def source_of(base: dict[str, Any]) -> BaseSource:
-    """The option O(base)."""
-    given = {name: value for name, value in base.items() if value is not None}
-    return BaseSource(image=given.pop("id", ""), **given)
 
 
 if __name__ == "__main__":

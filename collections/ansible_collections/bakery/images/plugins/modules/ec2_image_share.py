@@ -72,20 +72,18 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
+from ansible_collections.bakery.images.plugins.module_utils.ec2_options import AUDIENCE, AUDIENCE_OPTIONS
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import Audience, SharedImage
 from ansible_collections.bakery.images.plugins.module_utils.wire import REGION_OPTION, run_module
-
-AUDIENCE = ("accounts", "organizations", "organizational_units")
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
     """Entry point of the module."""
-    members = {name: {"type": "list", "elements": "str", "default": []} for name in AUDIENCE}
     run_module(
         make_module,
         ensure_shared,
         common=REGION_OPTION,
-        argument_spec={"image": {"type": "str", "required": True}, **members},
+        argument_spec={"image": {"type": "str", "required": True}, **AUDIENCE_OPTIONS},
     )
 
 

@@ -23,6 +23,7 @@ description:
 extends_documentation_fragment:
   - bakery.images.home
   - bakery.images.machine_owner
+  - bakery.images.ec2_launch
   - ansible.builtin.action_common_attributes
   - ansible.builtin.action_common_attributes.actiongroups
 requirements:
@@ -55,102 +56,6 @@ options:
   role_set:
     description: Name of the role set that the machine is for, a tag.
     type: str
-  volume:
-    description: The root volume, where it shall differ from that of the image. Images of it inherit this.
-    type: dict
-    default: {}
-    suboptions:
-      size:
-        description: Size in GiB, not less than in the image.
-        type: int
-      type:
-        description: Volume type, such as V(gp3).
-        type: str
-      iops:
-        description: Provisioned operations per second.
-        type: int
-      throughput:
-        description: Provisioned throughput in MiB/s, for V(gp3).
-        type: int
-      encrypted:
-        description: Whether it is encrypted.
-        type: bool
-      kms_key:
-        description: Id, ARN or alias of the KMS key; the account's default one where it is left out.
-        type: str
-  launch:
-    description:
-      - Where and how an instance may be had.
-      - All combinations of market, instance type and subnet are tried, in this order, until there is
-        capacity and quota for one.
-    type: dict
-    default: {}
-    suboptions:
-      instance_types:
-        description: Instance types; V(t3.small) or V(t4g.small), as the image's architecture demands.
-        type: list
-        elements: str
-        default: []
-      subnets:
-        description: Ids of subnets of one VPC; those of the default VPC.
-        type: list
-        elements: str
-        default: []
-      market:
-        description: Markets in order of preference.
-        type: list
-        elements: str
-        choices: [on-demand, spot]
-        default: [on-demand]
-      security_groups:
-        description:
-          - Ids of security groups.
-          - By default the machine has one of its own, for O(launch.caller_cidr).
-        type: list
-        elements: str
-        default: []
-      caller_cidr:
-        description:
-          - The network that ssh comes from, such as V(203.0.113.7/32), for the machine's own security group.
-          - By default this host's address on the route to the subnet, which is right for
-            O(launch.address=private) where no address translation is in between, and for a host with a
-            public address.
-          - V(checkip) asks C(https://checkip.amazonaws.com) for the address that the world sees.
-          - Nobody is let in where O(launch.ssh.proxy_command) is given and this is not. That is enough for
-            Session Manager; for an Instance Connect endpoint or a jump host write the network it is in.
-        type: str
-      address:
-        description: Which address ssh connects to. With V(public) the instance is given one.
-        type: str
-        choices: [private, public]
-        default: public
-      instance_profile:
-        description: Name or ARN of an instance profile for the instance.
-        type: str
-      ssh:
-        description: How to log in.
-        type: dict
-        default: {}
-        suboptions:
-          user:
-            description: The user, who needs sudo without a password unless it is V(root).
-            type: str
-            default: root
-          port:
-            description: Port of the instance's sshd.
-            type: int
-            default: 22
-          proxy_command:
-            description:
-              - Shell command whose input and output lead to the instance's sshd; C(%h) is the id of the
-                instance, C(%p) the port.
-              - For example C(aws ssm start-session --target %h --document-name AWS-StartSSHSession
-                --parameters portNumber=%p).
-            type: str
-      timeout_s:
-        description: How long it may take until the machine can be used, in seconds.
-        type: int
-        default: 600
 """
 
 EXAMPLES = r"""
@@ -261,42 +166,17 @@ attempts:
 """
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
-from ansible_collections.bakery.images.plugins.module_utils.ec2_request import Login, Network, Volume, Wanted
+from ansible_collections.bakery.images.plugins.module_utils.ec2_options import LAUNCH_OPTIONS, wanted_of
 from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Ec2Machines
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.wire import OWNER_OPTIONS, run_module
-
-_VOLUME: dict[str, Any] = {
-    "size": {"type": "int"},
-    "type": {"type": "str"},
-    "iops": {"type": "int"},
-    "throughput": {"type": "int"},
-    "encrypted": {"type": "bool"},
-    "kms_key": {"type": "str", "no_log": False},  # the name of one
-}
-_SSH: dict[str, Any] = {
-    "user": {"type": "str", "default": "root"},
-    "port": {"type": "int", "default": 22},
-    "proxy_command": {"type": "str"},
-}
-_WORDS: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
-_LAUNCH: dict[str, Any] = {
-    "instance_types": _WORDS,
-    "subnets": _WORDS,
-    "market": {**_WORDS, "choices": ["on-demand", "spot"], "default": ["on-demand"]},
-    "security_groups": _WORDS,
-    "caller_cidr": {"type": "str"},
-    "address": {"type": "str", "choices": ["private", "public"], "default": "public"},
-    "instance_profile": {"type": "str"},
-    "ssh": {"type": "dict", "default": {}, "apply_defaults": True, "options": _SSH},
-    "timeout_s": {"type": "int", "default": 600},
-}
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
@@ -311,8 +191,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "image": {"type": "str"},
             "proof": {"type": "bool", "default": False},
             "role_set": {"type": "str"},
-            "volume": {"type": "dict", "default": {}, "apply_defaults": True, "options": _VOLUME},
-            "launch": {"type": "dict", "default": {}, "apply_defaults": True, "options": _LAUNCH},
+            **LAUNCH_OPTIONS,
             **OWNER_OPTIONS,
         },
         required_if=[("state", "started", ("image",))],
@@ -334,7 +213,15 @@ def ensure_started(machines: Ec2Machines, params: dict[str, Any], *, apply: bool
     found = machines.find(params["id"])
     if found is not None:
         return {"changed": False, "machine": found}
-    prepared = machines.prepare(_wanted(params))
+    prepared = machines.prepare(
+        replace(
+            wanted_of(params, params["id"], image=params["image"]),
+            kind="image" if params["proof"] else "bake",
+            role_set=params["role_set"],
+            owner=Owner.from_wire(params["owner"]),
+            ttl_s=params["ttl_s"],
+        )
+    )
     if not apply:
         return {"changed": True, "attempts": [attempt.told("planned") for attempt in prepared.plan]}
     launched = machines.launch(prepared)
@@ -360,29 +247,6 @@ def _journalled_region(root: str, machine_id: str) -> str | None:
     except MachineFailure:
         return None
     return journal.details.get("region") if journal else None
-
-
-def _wanted(params: dict[str, Any]) -> Wanted:
-    launch, ssh = params["launch"], params["launch"]["ssh"]
-    return Wanted(
-        machine_id=params["id"],
-        image=params["image"],
-        kind="image" if params["proof"] else "bake",
-        instance_types=tuple(launch["instance_types"]),
-        markets=tuple(launch["market"]),
-        network=Network(
-            subnets=tuple(launch["subnets"]),
-            security_groups=tuple(launch["security_groups"]),
-            caller_cidr=launch["caller_cidr"],
-        ),
-        login=Login(address=launch["address"], **ssh),
-        volume=Volume(**params["volume"]),
-        instance_profile=launch["instance_profile"],
-        role_set=params["role_set"],
-        owner=Owner.from_wire(params["owner"]),
-        ttl_s=params["ttl_s"],
-        timeout_s=launch["timeout_s"],
-    )
 
 
 if __name__ == "__main__":
