@@ -6,8 +6,9 @@ from bench.boundary import TASK as BOUNDARY
 from bench.bounds import Bound
 from bench.packing import BY_HAND, EXPORT, FREEZE
 from bench.packing import TASK as PACKING
-from bench.peers.names import BENDER, FLOOR, MITOGEN, PACKER, PODMAN
+from bench.peers.names import BENDER, FLOOR, IN_CONTAINER, MITOGEN, PACKER, PODMAN
 from bench.race import APPLYING, READY, Rerun
+from bench.ssh import TASK as SSH
 from bench.workloads import api, commands, mixed, public
 
 
@@ -36,6 +37,7 @@ AIMS = (
     *_image(public.TITLE),
     Bound("at most 0.5 s", f"{api.TITLE}: {Rerun.UNCHANGED}", 0.5),
     Bound("that role plus 2 s", f"{api.TITLE}: {Rerun.CHANGED}", 2.0, who=Rerun.REST),
+    Bound("at most 1.3 × the same in a container", SSH, 1.3, against=IN_CONTAINER),
     Bound("at most 1.2 s", BOUNDARY, 1.2),
     Bound("freeze: at most 0.6 s", PACKING, 0.6, who=FREEZE),
     Bound("at most 1.2 × tar + sha256 + zstd", PACKING, 1.2, who=EXPORT, against=BY_HAND),

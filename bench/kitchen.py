@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench import boundary, packing
+from bench import boundary, packing, ssh
 from bench.base import load_base, make_base
 from bench.engine import Engine
 from bench.failure import NotRun
@@ -36,8 +36,8 @@ WORKS: Mapping[str, Callable[[Path], Work]] = {
     "api": api.work,
     "public": public.work,
 }
-AGAIN, BOUNDARY, PACKING = "again", "boundary", "packing"
-BENCHMARKS = (*WORKS, AGAIN, BOUNDARY, PACKING)
+AGAIN, BOUNDARY, PACKING, SSH = "again", "boundary", "packing", "ssh"
+BENCHMARKS = (*WORKS, AGAIN, BOUNDARY, PACKING, SSH)
 PEER_NAMES = ("bakery", "bakery-off", "mitogen", "podman", "bender", "packer", "buildah")
 
 
@@ -101,6 +101,10 @@ class Kitchen:
         if name == BOUNDARY:
             self._ensure_base(self._project("commands"))
             return boundary.Boundary(self.bakery.home, rounds)
+        if name == SSH:
+            project = self._project("mixed")
+            self._ensure_base(project)
+            return ssh.OverSsh(self.bakery, project, rounds)
         project = self._project("api" if name == AGAIN else name)
         self._ensure_base(project)
         if name == AGAIN:

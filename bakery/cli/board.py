@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from bakery.model.progress import Event, LayerReady, SetStage, SetTask, Stage
-from bakery.model.run import TaskEnded, TaskStarted
+from bakery.model.run import TaskEnded, TaskProgress, TaskStarted
 
 ENDED = frozenset({Stage.DONE, Stage.FAILED})
 # What is left after the roles: capture and verify.
@@ -16,13 +16,16 @@ _LAST_STEPS = 2
 
 @dataclass
 class Row:
-    """One role set on one target; times are of the board's clock, in seconds."""
+    """One role set on one target; ``detail`` is how far its task is. Times are of the board's clock, in
+    seconds.
+    """
 
     role_set: str
     target: str
     stage: Stage = Stage.WAITING
     role: str | None = None
     task: str | None = None
+    detail: str = ""
     done: int = 0
     total: int = 0
     started: float | None = None
@@ -78,7 +81,9 @@ class Board:
                 self._enter(event)
             case SetTask(task=TaskStarted(task=name)):
                 row = self.row(event.role_set, event.target)
-                row.task, row.trouble = name, False
+                row.task, row.detail, row.trouble = name, "", False
+            case SetTask(task=TaskProgress(text=text)):
+                self.row(event.role_set, event.target).detail = text
             case SetTask(task=TaskEnded(status=status)):
                 self.row(event.role_set, event.target).trouble = status in {"failed", "unreachable"}
             case LayerReady():
@@ -87,7 +92,7 @@ class Board:
     def _enter(self, event: SetStage) -> None:
         row = self.row(event.role_set, event.target)
         row.stage, row.role, row.done, row.total = event.stage, event.role, event.done, event.total
-        row.task, row.trouble = None, False
+        row.task, row.detail, row.trouble = None, "", False
         if row.started is None and event.stage is not Stage.WAITING:
             row.started = self._clock()
         if event.stage in ENDED:

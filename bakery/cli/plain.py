@@ -9,7 +9,7 @@ from typing import Self, TextIO
 from bakery.cli.board import Board
 from bakery.cli.text import one_line, seconds, size
 from bakery.model.progress import Event, LayerReady, Note, SetStage, SetTask, Stage
-from bakery.model.run import TaskEnded
+from bakery.model.run import TaskEnded, TaskProgress
 
 _STAGES = {
     Stage.BASE: "making the base",
@@ -35,6 +35,8 @@ def line_of(board: Board, event: Event, verbosity: int = 0) -> str | None:
             said = f"{event.role} {how}, {size(event.size)}"
         case SetTask(task=TaskEnded() as task):
             said = _task(task, verbosity)
+        case SetTask(task=TaskProgress(text=text)):
+            said = one_line(text) if verbosity >= 0 else None
         case _:
             said = None
     return f"{board.label(event.role_set, event.target)}: {said}" if said else None

@@ -130,10 +130,10 @@ def _cells(board: Board, row: Row, spinner: Spinner) -> tuple[RenderableType, ..
     name = escape(board.label(row.role_set, row.target))
     count = f"{min(row.done + (row.stage is Stage.ROLE), row.total)}/{row.total}" if row.total else ""
     if row.stage is Stage.ROLE:
-        what, task = Text(row.role or "", style="cyan"), row.task or ""
+        what, task = Text(row.role or "", style="cyan"), _task(row)
     else:
         # The one task of a base's making says no more than the stage does.
-        task = "" if row.stage is Stage.BASE else row.task or ""
+        task = "" if row.stage is Stage.BASE else _task(row)
         what = Text(_WORDS[row.stage], style="dim")
     elapsed = clock(board.elapsed(row)) if row.started is not None else ""
     style = "red" if row.trouble else ""
@@ -145,6 +145,11 @@ def _cells(board: Board, row: Row, spinner: Spinner) -> tuple[RenderableType, ..
         Text(one_line(task), style=style, overflow="ellipsis"),
         Text(elapsed, style="dim"),
     )
+
+
+def _task(row: Row) -> str:
+    """The task, or what it says of itself: that is more."""
+    return row.detail or row.task or ""
 
 
 def _mark(row: Row, spinner: Spinner) -> RenderableType:

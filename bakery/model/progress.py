@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from bakery.model.run import TaskEnded, TaskStarted
+from bakery.model.run import TaskEnded, TaskProgress, TaskStarted
 
 
 class Stage(Enum):
@@ -36,11 +36,11 @@ class SetStage:
 
 @dataclass(frozen=True)
 class SetTask:
-    """A task began or ended for a role set (for each set that shares the node)."""
+    """A task began, went on or ended for a role set (for each set that shares the node)."""
 
     role_set: str
     target: str
-    task: TaskStarted | TaskEnded
+    task: TaskStarted | TaskProgress | TaskEnded
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,13 @@ class TaskStarted:
 
 
 @dataclass(frozen=True)
+class TaskProgress:
+    """How far the task is that began last, in its own words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class TaskEnded:
     """A task ended on the machine; ``status`` is ok, changed, skipped, failed, ignored or unreachable."""
 
@@ -117,4 +124,4 @@ class HandedUp:
     up: Mapping[str, Any]
 
 
-RunEvent = TaskStarted | TaskEnded | HandedUp
+RunEvent = TaskStarted | TaskProgress | TaskEnded | HandedUp

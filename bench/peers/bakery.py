@@ -77,9 +77,9 @@ class Bakery:
             "bakery_apt_scope": base["digest"],
         }
         try:
-            self._playbook(project, BENCH / "peers" / "launched.yml", "--extra-vars", json.dumps(wanted))
+            self.playbook(project, BENCH / "peers" / "launched.yml", "--extra-vars", json.dumps(wanted))
             options = [] if self.executor else ["--extra-vars", json.dumps(EXECUTOR_OFF)]
-            return self._playbook(project, project.playbook, "--inventory", str(inventory), *options)
+            return self.playbook(project, project.playbook, "--inventory", str(inventory), *options)
         finally:
             self.discard()
 
@@ -93,7 +93,8 @@ class Bakery:
         ]
         children.attempt(words, env=self._ansible_environment())
 
-    def _playbook(self, project: Project, playbook: Path, *options: str) -> float:
+    def playbook(self, project: Project, playbook: Path, *options: str) -> float:
+        """Seconds of one ansible-playbook with the collection."""
         return children.run(
             [COMMANDS / "ansible-playbook", *options, playbook],
             cwd=project.directory,

@@ -9,3 +9,7 @@ PODMAN = "podman connection, podman commit"
 BENDER = "ansible-bender"
 PACKER = "Packer, docker builder"
 FLOOR = "Containerfile, buildah bud"
+# Over ssh, where no image is made.
+IN_CONTAINER = "bakery, in its container"
+PLAIN_SSH = "ansible-playbook, pipelining"
+PACKER_SSH = "Packer, ansible provisioner"

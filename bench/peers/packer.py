@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench import children
 from bench.engine import BASE
@@ -39,16 +41,7 @@ class Packer:
         docker = watch.directory / "docker"
         docker.write_text('#!/bin/sh\nexec podman "$@"\n')
         docker.chmod(0o755)
-        environment = engine.environment
-        environment |= {
-            "PATH": f"{watch.directory}:{environment['PATH']}",
-            "CHECKPOINT_DISABLE": "1",
-            "PACKER_NO_COLOR": "1",
-            "PACKER_CONFIG_DIR": str(directory),
-            "TMPDIR": str(directory),
-            "ANSIBLE_ROLES_PATH": str(project.directory / "roles"),
-            "ANSIBLE_COLLECTIONS_PATH": str(site_packages(PEERS / "ansible")),
-        }
+        environment = engine.environment | packer_environment(directory, watch.directory, project)
         try:
             done = children.run(
                 ["packer", "build", self._template(project)],
@@ -71,10 +64,28 @@ class Packer:
             "commit": True,
             "run_command": ["-d", "-i", "-t", "--entrypoint=/bin/sh", "--", "{{.Image}}"],
         }
-        provisioner = {
-            "type": "ansible",
-            "playbook_file": str(project.playbook),
-            "extra_arguments": [_OLD_KEYS],
-        }
-        path.write_text(json.dumps({"builders": [builder], "provisioners": [provisioner]}))
-        return path
+        return write_template(path, builder, project)
+
+
+def packer_environment(directory: Path, programs: Path, project: Project) -> dict[str, str]:
+    """What Packer is told beyond the usual: its files below ``directory``, ``programs`` before all others."""
+    return {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "CHECKPOINT_DISABLE": "1",
+        "PACKER_NO_COLOR": "1",
+        "PACKER_CONFIG_DIR": str(directory),
+        "TMPDIR": str(directory),
+        "ANSIBLE_ROLES_PATH": str(project.directory / "roles"),
+        "ANSIBLE_COLLECTIONS_PATH": str(site_packages(PEERS / "ansible")),
+    }
+
+
+def write_template(path: Path, builder: dict[str, Any], project: Project) -> Path:
+    """A template of that builder and the project's playbook by the ansible provisioner; returns ``path``."""
+    provisioner = {
+        "type": "ansible",
+        "playbook_file": str(project.playbook),
+        "extra_arguments": [_OLD_KEYS],
+    }
+    path.write_text(json.dumps({"builders": [builder], "provisioners": [provisioner]}))
+    return path

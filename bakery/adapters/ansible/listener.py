@@ -9,12 +9,14 @@ from typing import Any
 
 from bakery.adapters.ansible.failure import failure_details, failure_message
 from bakery.adapters.ansible.paths import PathShower
-from bakery.model.run import FailureKind, HandedUp, RunFailure, TaskEnded, TaskStarted
+from bakery.model.run import FailureKind, HandedUp, RunFailure, TaskEnded, TaskProgress, TaskStarted
 from bakery.ports import TaskWatch
 
 Event = Mapping[str, Any]
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _WARNING = re.compile(r"^\[(?:DEPRECATION )?WARNING\]: *")
+# How a module of ours says how far it is: see plugin_utils/in_worker.py in the collection.
+_PROGRESS = re.compile(r"^bakery: *")
 # Where a warning comes from, and the lines it quotes from there.
 _SOURCE = re.compile(r"\s*\nOrigin: (\S+?:\d+)(?::\d+)?\n.*", re.DOTALL)
 _FATAL = {"runner_on_failed": FailureKind.TASK, "runner_on_unreachable": FailureKind.UNREACHABLE}
@@ -124,7 +126,9 @@ class Listener:
 
     def _read_text(self, text: str) -> None:
         plain = self._paths.text(_ANSI.sub("", text).replace("\r\n", "\n").strip())
-        if _WARNING.match(plain):
+        if _PROGRESS.match(plain):
+            self._watch(TaskProgress(_PROGRESS.sub("", plain)))
+        elif _WARNING.match(plain):
             warning = _SOURCE.sub(r" (\1)", _WARNING.sub("", plain))
             if warning not in self.warnings:
                 self.warnings.append(warning)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from bakery.cli.board import Board
 from bakery.model.progress import SetStage, SetTask, Stage
-from bakery.model.run import TaskStarted
+from bakery.model.run import TaskProgress, TaskStarted
 from tests.unit.cli.replay import SETS, bake_with_a_failure, task
 
 
@@ -64,6 +64,15 @@ def test_a_failed_task_is_trouble_until_the_next_one_begins() -> None:
     assert board.row("web", "container").trouble
     board.apply(SetTask("web", "container", TaskStarted("play", "nginx", "Rescue", 2)))
     assert not board.row("web", "container").trouble
+
+
+def test_what_a_task_says_of_itself_counts_until_the_next_one_begins() -> None:
+    board = Board(SETS)
+    board.apply(SetTask("web", "container", TaskStarted("play", None, "Make the image", 1)))
+    board.apply(SetTask("web", "container", TaskProgress("43%")))
+    assert board.row("web", "container").detail == "43%"
+    board.apply(SetTask("web", "container", TaskStarted("play", None, "Boot it", 2)))
+    assert not board.row("web", "container").detail
 
 
 def test_the_target_is_named_only_where_a_role_set_has_several() -> None:

@@ -5,8 +5,12 @@ import os
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from bakery.cli.board import Board
-from bakery.cli.plain import PlainProgress
+from bakery.cli.plain import PlainProgress, line_of
+from bakery.model.progress import SetTask
+from bakery.model.run import TaskProgress
 from tests.unit.cli.replay import SETS, bake_with_a_failure
 
 
@@ -24,6 +28,12 @@ def test_lines_of_a_bake(golden: Callable[[str, str], None]) -> None:
 
 def test_lines_of_a_bake_with_every_task(golden: Callable[[str, str], None]) -> None:
     golden("plain_verbose", replayed(1))
+
+
+@pytest.mark.parametrize(("verbosity", "line"), [(0, "web: 43%"), (-1, None)])
+def test_how_far_a_task_is_is_a_line_unless_the_bake_is_quiet(verbosity: int, line: str | None) -> None:
+    board = Board([("web", "ec2", 1)])
+    assert line_of(board, SetTask("web", "ec2", TaskProgress("43%")), verbosity) == line
 
 
 def test_a_reader_that_does_not_read_does_not_hold_up_the_bake() -> None:

@@ -22,7 +22,7 @@ _ATTEMPTS = 9
 _CONNECT_S, _READ_S = 10, 60
 # The first look comes soon, for what is usually fast; later ones are as rare as they may be for a look to
 # find a change within three seconds.
-_FIRST_POLL_S, _LAST_POLL_S = 0.5, 2.5
+_FIRST_POLL_S, _LAST_POLL_S = 0.5, 2.0
 # How long a thing of our own making may stay unknown to other calls: EC2 is eventually consistent.
 NOT_FOUND_PATIENCE_S = 60.0
 # Clients may be used by several threads at once, but not made.

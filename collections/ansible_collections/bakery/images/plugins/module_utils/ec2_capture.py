@@ -48,8 +48,10 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_instance import 
     terminate,
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan import SPOT
+from ansible_collections.bakery.images.plugins.module_utils.ec2_looks import Looks
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.interruptions import Interruptions, noticed
+from ansible_collections.bakery.images.plugins.module_utils.progress import Teller
 
 # CreateImage, parameter Name.
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}\Z")
@@ -104,8 +106,11 @@ def checked_name(name: str) -> str:
 class ImageMaker:
     """Makes one image. ``journal`` is told the image's id the moment it is known."""
 
-    def __init__(self, aws: Aws, capture: Capture, journal: Callable[[str], None]) -> None:
+    def __init__(
+        self, aws: Aws, capture: Capture, journal: Callable[[str], None], *, looks: Looks | None = None
+    ) -> None:
         self._aws = aws
+        self._looks = looks or Looks(aws)
         self._capture = capture
         self._journal = journal
         self._deadline = time.monotonic() + capture.timeout_s
@@ -236,10 +241,10 @@ class ImageMaker:
 
     def _await(self, image_id: str) -> dict[str, Any]:
         """Wait until the image can be used, and release the instance as soon as it may go."""
-        released, said = False, "no snapshot yet"
+        released, said, teller = False, "no snapshot yet", Teller()
         known_until = time.monotonic() + _STATE_PATIENCE_S
         for pause in pauses():
-            image = find_image(self._aws, image_id) or {}
+            image = self._looks.image(image_id) or {}
             state = image.get("State", "unknown")
             if state in _FAILED_STATES or (state == "unknown" and time.monotonic() > known_until):
                 raise MachineFailure(f"image {image_id} is {state}{reason_of(image)}")
@@ -252,6 +257,7 @@ class ImageMaker:
                     released = True
             if state == "available":
                 return image
+            teller.tell(f"image {image_id} is {state}: {said}")
             if time.monotonic() + pause > self._deadline:
                 raise self._too_late(f"image {image_id} is still {state} ({said})")
             time.sleep(pause)

@@ -36,6 +36,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
 )
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.interruptions import noticed
+from ansible_collections.bakery.images.plugins.module_utils.progress import Teller
 
 # The kernel gives a signal to any thread, and Python handles it in the main one: that never sleeps for long.
 _ATTENTION_S = 0.2
@@ -205,6 +206,7 @@ class _Copy:
     def _await(self, copy_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + self._copying.timeout_s
         known_until = time.monotonic() + _UNKNOWN_PATIENCE_S
+        teller = Teller()
         for pause in pauses():
             image = find_image(self._aws, copy_id) or {}
             state = image.get("State", "unknown")
@@ -212,8 +214,9 @@ class _Copy:
                 return image
             if state in _FAILED_STATES or (state == "unknown" and time.monotonic() > known_until):
                 raise MachineFailure(f"the copy {copy_id} is {state}{reason_of(image)}")
+            said = progress_of(look_at_snapshots(self._aws, snapshots_of(image)))
+            teller.tell(f"copy {copy_id} in {self._destination.region} is {state}: {said}")
             if time.monotonic() + pause > deadline:
-                said = progress_of(look_at_snapshots(self._aws, snapshots_of(image)))
                 minutes = self._copying.timeout_s / 60
                 raise MachineFailure(
                     f"the copy {copy_id} is still {state} after {minutes:g} minutes ({said})"

@@ -17,6 +17,7 @@ from ansible_collections.bakery.images.plugins.module_utils.aws_calls import (
     Patience,
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan import Refusal, refusal
+from ansible_collections.bakery.images.plugins.module_utils.ec2_looks import Looks
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
 LIVING = ("pending", "running", "stopping", "stopped")
@@ -97,10 +98,11 @@ def is_undecided(failure: AwsFailure) -> bool:
 class Watched:
     """An instance that we have started, while it comes up."""
 
-    def __init__(self, aws: Aws, instance_id: str, patience: Patience) -> None:
+    def __init__(self, aws: Aws, instance_id: str, patience: Patience, *, looks: Looks | None = None) -> None:
         self.id = instance_id
         self.patience = patience
         self._aws = aws
+        self._looks = looks or Looks(aws)
         self._unknown = patience.at_most(NOT_FOUND_PATIENCE_S)
 
     def running(self, *, public: bool) -> dict[str, Any]:
@@ -117,17 +119,16 @@ class Watched:
 
     def look(self) -> dict[str, Any] | None:
         """The instance; None where EC2 does not know it yet. InstanceEnded if it has no future."""
-        about = f"look at instance {self.id}"
+        instance = None
         try:
-            answer = self._aws.call("describe_instances", about, InstanceIds=[self.id])
+            instance = self._looks.instance(self.id)
         except AwsFailure as failure:
-            if failure.not_found and self._unknown.left():
-                return None
-            raise
-        instances = [found for one in answer["Reservations"] for found in one["Instances"]]
-        if not instances:
+            if not failure.not_found:
+                raise
+        if instance is None:
+            if not self._unknown.left():
+                raise MachineFailure(f"EC2 does not know instance {self.id}, which it has just started")
             return None
-        instance: dict[str, Any] = instances[0]
         if instance["State"]["Name"] not in {"pending", "running"}:
             raise self._ended(instance)
         return instance

@@ -41,6 +41,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan impo
     launch_plan,
     refusal,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_looks import Looks
 from ansible_collections.bakery.images.plugins.module_utils.ec2_network import (
     caller_cidr,
     delete_group,
@@ -76,6 +77,7 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_journal impo
     Machines,
     new_journal,
 )
+from ansible_collections.bakery.images.plugins.module_utils.progress import Teller
 from ansible_collections.bakery.images.plugins.module_utils.ssh_login import SshMaster, SshWay
 
 # How long an instance may be started before it is seen by its tag.
@@ -243,6 +245,7 @@ class _Launch:
         self._patience = Patience(prepared.wanted.timeout_s)
         self._directory = machines.path(journal.id)
         self._attempts: list[dict[str, str]] = []
+        self._teller = Teller()
 
     def run(self) -> Launched:
         keys = make_keys(self._directory, self._wanted.machine_id)
@@ -270,6 +273,7 @@ class _Launch:
         remaining = Remaining(self._prepared.plan)
         for number, attempt in enumerate(remaining):
             try:
+                self._teller.tell(f"starting a {attempt}")
                 watched = self._run(request, attempt, number)
                 instance = watched.running(public=self._needs_public_address)
             except (AwsFailure, InstanceEnded) as failure:
@@ -301,13 +305,16 @@ class _Launch:
                 self._note(asked=False)
             raise
         self._note(asked=False, instance=instance_id)
-        return Watched(self._aws, instance_id, self._patience)
+        looks = Looks(self._aws, self._machines.shared("looks"))
+        return Watched(self._aws, instance_id, self._patience, looks=looks)
 
     def _boot(self, watched: Watched, instance: dict[str, Any], keys: Keys) -> Launched:
         way = self._way(instance, keys)
         self._note(way=way._asdict())
         master = SshMaster(way, self._directory)
+        self._teller.tell(f"instance {watched.id} runs: waiting for its ssh at {way.host}")
         wait_for_ssh(watched, master, way)
+        self._teller.tell(f"instance {watched.id} lets us in: waiting for its cloud-init")
         inside = wait_for_cloud_init(watched, master)
         if self._wanted.kind == "image":
             check_fresh(watched, master, keys)

@@ -67,6 +67,10 @@ class Machines:
             raise MachineFailure(f"'{machine_id}' is not a machine id (letters, digits, '.', '_' and '-')")
         return os.path.join(self.directory, machine_id, *parts)
 
+    def shared(self, name: str) -> str:
+        """A path beside the machines, for what they have in common."""
+        return os.path.join(os.path.dirname(self.directory), name)
+
     def begin(self, journal: Journal) -> Journal:
         """Make the directory of a new machine with its journal in it, durably."""
         final = self.path(journal.id)

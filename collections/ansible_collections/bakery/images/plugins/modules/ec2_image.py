@@ -208,6 +208,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
     remove_image,
     snapshots_of,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_looks import Looks
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.wire import (
@@ -260,7 +261,8 @@ def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
 def ensure_present(aws: Aws, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Make the image of the machine; in check mode only see that it can have its name."""
     capture = wanted(params)
-    maker = ImageMaker(aws, capture, journal_of(params["home"], params["id"]))
+    looks = Looks(aws, Machines(os.path.join(params["home"], "ec2")).shared("looks"))
+    maker = ImageMaker(aws, capture, journal_of(params["home"], params["id"]), looks=looks)
     if not apply:
         return {"changed": maker.find() is None}
     captured = maker.make()

@@ -21,6 +21,11 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.common.warnings import get_deprecation_messages, get_warning_messages
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as OrdinaryAction
+from ansible.utils.display import Display
+from ansible_collections.bakery.images.plugins.module_utils.progress import listening
+
+# How a line begins that says how far a module is.
+PROGRESS = "bakery: "
 
 
 class Finished(Exception):
@@ -73,7 +78,8 @@ class WorkerAction(OrdinaryAction):
         result: dict[str, Any] = ActionBase.run(self, tmp, task_vars)
         arguments = plain(self._task.args)
         self._update_module_args(self._task.action, arguments, variables)
-        return {**result, **run_main(type(self).main, arguments)}
+        with listening(_show):
+            return {**result, **run_main(type(self).main, arguments)}
 
     def _belongs_here(self, task_vars: Mapping[str, Any]) -> bool:
         """Whether the ordinary way would start the very Python that runs already, as the same user."""
@@ -85,6 +91,11 @@ class WorkerAction(OrdinaryAction):
         variables = task_vars.get("ansible_delegated_vars", {}).get(host, {}) if host else task_vars
         # Templates are left as they are in the variables that an action is given.
         return bool(self._templar.template(variables.get("ansible_python_interpreter")) == sys.executable)
+
+
+def _show(text: str) -> None:
+    """Show how far a module is. The mark tells it from all else that Ansible may say."""
+    Display().display(f"{PROGRESS}{text}")
 
 
 def plain(value: Any) -> Any:
