@@ -131,12 +131,13 @@ class OverSsh:
         launched = self._start(throwaways, base)
         public = self._key.with_suffix(".pub").read_text().strip()
         host_key = self._run(throwaways, launched, _LET_IN.format(key=public)).split()
-        self._known_hosts.write_text(f"{launched.address} {' '.join(host_key[:2])}\n")
+        address = str(launched.address)
+        self._known_hosts.write_text(f"{address} {' '.join(host_key[:2])}\n")
         directory = throwaways.machines.path(_MACHINE)
-        machine = describe(launched.journal, directory, address=launched.address, failed=())
+        machine = describe(launched.journal, directory, address=address, failed=())
         self._write_inventory("container", machine["hostvars"])
-        self._write_inventory("ssh", self._over_ssh(machine["hostvars"], launched.address))
-        self._write_inventory("plain", self._plainly(launched.address))
+        self._write_inventory("ssh", self._over_ssh(machine["hostvars"], address))
+        self._write_inventory("plain", self._plainly(address))
 
     def _start(self, throwaways: Throwaways, base: dict[str, Any]) -> Launched:
         wanted = Wanted(_MACHINE, tuple(self._layers), base["epoch"], apt_scope=base["digest"])
