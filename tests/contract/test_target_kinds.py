@@ -5,6 +5,7 @@ Provisioning uses `raw` alone, so that the kinds need nothing in common but a sh
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import subprocess
@@ -256,6 +257,18 @@ def test_layers_can_be_told_apart(
     assert [file["path"] for file in report["files"]] == ["/srv/hello"]
     report = pipeline.run("inspect.yml", bakery_layers=[layer["id"]])["report"]
     assert [one["id"] for one in report["layers"]] == [layer["id"]]
+
+
+def test_contents_of_layers_are_told_in_the_same_words(
+    pipeline: Pipeline, base: dict[str, Any], layer: dict[str, Any]
+) -> None:
+    layers = [*(one["id"] for one in base["layers"]), layer["id"]]
+    contents = pipeline.run("inspect.yml", bakery_layers=layers, bakery_contents=True)["report"]["contents"]
+    assert contents["roles"]["/srv/hello"] == "r"
+    told = contents["files"]["/srv/hello"]
+    assert (told["kind"], told["size"], told["packaged"]) == ("file", 6, False)
+    assert told["digest"] == f"sha256:{hashlib.sha256(b'hello' + bytes([10])).hexdigest()}"
+    assert isinstance(contents["packages"], dict)
 
 
 def test_image_can_be_exported(pipeline: Pipeline, image: dict[str, Any], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.contents_program import STATUS, parse_status
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
     is_whiteout,
@@ -18,31 +19,6 @@ from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import 
     open_beneath,
     opened,
 )
-
-_STATUS = b"var/lib/dpkg/status"
-_READ = 1 << 20
-
-
-def parse_status(content: bytes) -> dict[str, str]:
-    """Package -> version of what is installed, from a dpkg status file (deb822). A foreign architecture of a
-    package that is there twice is told apart as ``name:architecture``.
-    """
-    installed: dict[tuple[str, str], str] = {}
-    for paragraph in content.decode("utf-8", "replace").split("\n\n"):
-        fields = dict(
-            line.split(": ", 1)
-            for line in paragraph.splitlines()
-            if ": " in line and not line.startswith(" ")
-        )
-        if fields.get("Status", "").endswith(" installed") and "Package" in fields:
-            installed[fields["Package"], fields.get("Architecture", "")] = fields.get("Version", "")
-    names: dict[str, int] = {}
-    for name, _architecture in installed:
-        names[name] = names.get(name, 0) + 1
-    return {
-        name if names[name] == 1 else f"{name}:{architecture}": version
-        for (name, architecture), version in installed.items()
-    }
 
 
 def packages_of(store: LayerStore, layer_ids: list[str]) -> dict[str, str]:
@@ -92,9 +68,9 @@ def _own_packages(tree: str) -> dict[str, str] | None:
     """The database in one layer: None if the layer has none of its own, {} if it deletes it."""
     try:
         with opened(tree) as root:
-            descriptor = open_beneath(root, _STATUS)
+            descriptor = open_beneath(root, STATUS)
             if descriptor is None:
-                status = lstat_beneath(root, _STATUS)
+                status = lstat_beneath(root, STATUS)
                 return {} if status and is_whiteout(status) else None
             with os.fdopen(descriptor, "rb") as source:
                 return parse_status(source.read())

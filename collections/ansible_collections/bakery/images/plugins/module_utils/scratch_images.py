@@ -12,6 +12,8 @@ import os
 import tarfile
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils import contents_program
+from ansible_collections.bakery.images.plugins.module_utils.contents_rules import PATTERNS
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     LayerStore,
@@ -133,6 +135,19 @@ class ScratchImages:
                 role = self.store.record((others if path in after else layers)[-1]).get("role")
                 files.append({"path": f"/{path}", "change": change, "what": ["content"], "role": role})
         return {"packages": {"added": [], "removed": [], "changed": []}, "files": files}
+
+    def contents(self, layers: list[str]) -> dict[str, Any]:
+        """What is in the layers as in stack_contents; a layer's tree has all that is in those below it."""
+        described = contents_program.look_at(self.store.tree(layers[-1]), PATTERNS)
+        below: dict[str, str] = {}
+        roles = {}
+        for layer_id in layers:
+            files = files_of(self.store.tree(layer_id))
+            role = self.store.record(layer_id).get("role")
+            roles.update({f"/{path}": role for path in files if files[path] != below.get(path)})
+            below = files
+        files = {path: told for path, told in described["files"].items() if roles.get(path)}
+        return {"packages": {}, "files": files, "roles": {path: roles[path] for path in files}}
 
     def _digests(self) -> list[str]:
         paths = glob.glob(os.path.join(glob.escape(self._directory), "*.json"))

@@ -10,19 +10,11 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ansible_collections.bakery.images.plugins.module_utils.contents_program import KINDS
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import Entry, walk
 
 _READ = 1 << 20
-_KINDS = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "link",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +36,7 @@ def kind_of(entry: Entry) -> str:
     """file, directory, link, device, fifo, socket or whiteout."""
     if entry.is_whiteout:
         return "whiteout"
-    return _KINDS.get(stat.S_IFMT(entry.status.st_mode), "unknown")
+    return KINDS.get(stat.S_IFMT(entry.status.st_mode), "unknown")
 
 
 def compare_trees(before: list[str], after: list[str], *, epoch: int | None) -> Iterator[FileDifference]:

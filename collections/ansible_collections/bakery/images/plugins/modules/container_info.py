@@ -13,7 +13,7 @@ version_added: 0.1.0
 short_description: Report on layers of images
 description:
   - Tells the packages in a stack of layers and which role brought each, or how two stacks differ in
-    packages and files.
+    packages and files, or all that is in a stack, to be compared with what is no layers.
   - Reads the layers' trees; starts nothing. Packages are those of dpkg.
 extends_documentation_fragment:
   - bakery.images.home.container
@@ -32,6 +32,12 @@ options:
     elements: str
   files:
     description: List the files of each layer, too. Without effect when O(other_layers) is given.
+    type: bool
+    default: false
+  contents:
+    description:
+      - Tell C(contents) instead, as M(bakery.images.ec2_contents) does of an AMI. Without effect when
+        O(other_layers) is given.
     type: bool
     default: false
   verify:
@@ -58,9 +64,16 @@ report:
     layers:
       description: Each layer with C(id), C(role), C(version), C(created_by), C(digest), C(size), C(files),
         C(packages), C(paths).
-      returned: unless O(other_layers) is given
+      returned: unless O(other_layers) or O(contents) is given
       type: list
       elements: dict
+    contents:
+      description:
+        - What is in the stack. C(packages) has versions by name, C(package_roles) which role brought them in
+          these, C(files) what is in layers of roles, as M(bakery.images.ec2_contents) has it, and C(roles) by
+          path which role's layer that is.
+      returned: when O(contents) is given
+      type: dict
     packages:
       description:
         - Without O(other_layers) a list of C(name), C(version), C(layer) and C(role) of each package.
@@ -78,6 +91,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bakery.images.plugins.module_utils.layer_contents import stack_contents
 from ansible_collections.bakery.images.plugins.module_utils.layer_report import compare_stacks, describe_stack
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.packing import verify
@@ -93,6 +107,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "layers": {"type": "list", "elements": "str", "required": True},
             "other_layers": {"type": "list", "elements": "str"},
             "files": {"type": "bool", "default": False},
+            "contents": {"type": "bool", "default": False},
             "verify": {"type": "bool", "default": False},
         },
     )
@@ -111,6 +126,8 @@ def report_on(store: LayerStore, params: dict[str, Any]) -> dict[str, Any]:
     if params["verify"]:
         for layer_id in dict.fromkeys([*layers, *(others or ())]):
             verify(store, layer_id)
+    if others is None and params["contents"]:
+        return {"contents": stack_contents(store, layers)}
     if others is None:
         return describe_stack(store, layers, files=params["files"])
     return compare_stacks(store, layers, others)

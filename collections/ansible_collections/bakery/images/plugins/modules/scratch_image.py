@@ -36,6 +36,10 @@ options:
     description: With O(step=inspect), the layers to compare O(layers) with.
     type: list
     elements: str
+  contents:
+    description: With O(step=inspect), report what is in O(layers), unless O(other_layers) are given.
+    type: bool
+    default: false
   image:
     description: Name, C(config) and C(epoch) of the image to compose.
     type: dict
@@ -117,6 +121,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             },
             "layers": {"type": "list", "elements": "str", "default": []},
             "other_layers": {"type": "list", "elements": "str"},
+            "contents": {"type": "bool", "default": False},
             "image": {"type": "dict", "default": {}},
             "reference": {"type": "str"},
             "names": {"type": "list", "elements": "str", "default": []},
@@ -173,7 +178,10 @@ def inspect(
     apply: bool,  # noqa: ARG001  # nothing to apply
 ) -> dict[str, Any]:
     """Look at layers; nothing changes."""
-    return {"changed": False, "report": images.inspect(params["layers"], params["other_layers"])}
+    layers, others = params["layers"], params["other_layers"]
+    if params["contents"] and others is None:
+        return {"changed": False, "report": {"contents": images.contents(layers)}}
+    return {"changed": False, "report": images.inspect(layers, others)}
 
 
 if __name__ == "__main__":
