@@ -39,6 +39,8 @@ CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("container_image", {"state": "tagged", "image": "gone", "names": ["a:b"]}, {}),
     ("container_export", {"image": "gone", "path": "relative.tar"}, {}),
     ("container_export", {"image": "gone"}, {}),
+    ("ec2_contents", {"image": "ami-0123"}, {}),
+    ("ec2_contents", {"image": "../machines/m"}, {}),
     ("ec2_machine", {"id": "m"}, {}),
     ("ec2_machine", {"id": "m", "image": "ami-1", "launch": {"address": "here"}}, {}),
     ("ec2_image", {"state": "tagged"}, {}),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +48,13 @@ def test_what_is_captured_boots_sealed_and_counts_once_it_is_verified(
     host_keys = login.run(address, "cat /etc/ssh/ssh_host_*.pub")
 
     artifact = target.run("capture", **target.capture("web-1"))["artifact"]
+    names = [name for name, _version in artifact.pop("packages")]
+    contents = json.loads(Path(artifact.pop("contents")).read_text())
+    assert names == sorted(contents["packages"])
+    assert "openssh-server" in names
+    files = contents["files"].keys()
+    assert {"/opt/word", "/root/.ssh/authorized_keys"} <= files
+    assert not {"/root/.bash_history", "/usr/sbin/sshd", "/tmp/x", "/etc/machine-id"} & files
     assert artifact == {
         "kind": "ami",
         "id": artifact["id"],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.bakery.images.plugins.module_utils import ec2_sealing
+from ansible_collections.bakery.images.plugins.module_utils import ec2_sealing_program, machine_program
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing import request, seal_machine
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing_program import Seal
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
@@ -158,14 +158,14 @@ def test_the_program_gets_into_the_machine_as_text(tmp_path: Path) -> None:
     way = [
         sys.executable,
         "-c",
-        f"import sys; open({str(seen)!r}, 'w').write(repr(sys.argv[1:])); print('{{}}')",
+        f"import sys; open({str(seen)!r}, 'w').write(repr(sys.argv[1:])); print('[{{}}]')",
     ]
-    assert seal_machine(way, interpreter="/usr/bin/python3", apply=False) == {}
+    assert seal_machine(way, interpreter="/usr/bin/python3", apply=False) == ({}, {})
     assert seen.read_text().startswith("['/usr/bin/python3', '-I', '-B', '-c', ")
 
 
 def test_what_the_program_complains_about_is_told(tmp_path: Path) -> None:
-    answer = json.dumps({"failed": "cloud-init clean: no space left"})
+    answer = json.dumps([{"failed": "cloud-init clean: no space left"}, {"packages": {}, "files": {}}])
     way = [sys.executable, "-c", f"print({answer!r})"]
     with pytest.raises(MachineFailure, match="cannot be sealed: cloud-init clean: no space left"):
         seal_machine(way, interpreter="python3", apply=True)
@@ -178,9 +178,11 @@ def test_the_text_of_the_program_runs_as_the_machine_runs_it(tree: Path) -> None
     """What is sent is a whole program: without the collection beside it."""
     write(tree / "tmp" / "x")
     told: dict[str, Any] = request(apply=True) | {"commands": []}
-    text = ec2_sealing._program().replace('globals()["REQUEST"]', f"globals()['REQUEST'], {str(tree)!r}")
-    given = json.dumps({"program": text, "request": told})
-    words = [sys.executable, "-I", "-B", "-c", ec2_sealing._START]
+    text = machine_program.program_text(ec2_sealing_program)
+    text = text.replace('globals()["REQUEST"]', f"globals()['REQUEST'], {str(tree)!r}")
+    given = json.dumps([{"__name__": "__sent__", "PROGRAM": text, "REQUEST": told}])
+    words = [sys.executable, "-I", "-B", "-c", machine_program._START]
     done = subprocess.run(words, input=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["removed"] == 1
+    (answer,) = json.loads(done.stdout)
+    assert answer["removed"] == 1

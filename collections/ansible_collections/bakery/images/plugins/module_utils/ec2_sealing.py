@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.bakery.images.plugins.module_utils import ec2_sealing_program
+from ansible_collections.bakery.images.plugins.module_utils import contents_program, ec2_sealing_program
+from ansible_collections.bakery.images.plugins.module_utils.contents_rules import PATTERNS
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.machine_program import Asked, run_programs
 from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import (
     RANDOM,
     RULES,
@@ -29,7 +30,8 @@ from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import
 
 # The comments of the bake's keys begin so.
 KEY_COMMENT = "bakery:"
-_TIMEOUT_S = 300
+# A large image takes minutes to be read.
+_TIMEOUT_S = 900
 _LEASES = "what the network gave to the machine"
 _CRASHES = "crashes of the machine"
 _MACHINE_ONLY = "says which instance it is"
@@ -55,33 +57,25 @@ COMMANDS: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("journalctl", "--relinquish-var"), False),
 )
 
-# The program comes through standard input and is never a file of the machine's.
-_START = (
-    "import json, sys; given = json.load(sys.stdin); names = {'__name__': '__sealing__', "
-    "'REQUEST': given['request']}; exec(compile(given['program'], 'sealing', 'exec'), names)"
-)
 
+def seal_machine(
+    exec_words: Sequence[str], *, interpreter: str, apply: bool, since: float = 0.0
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """Seal the machine that the words lead into, and look at what is in it then.
 
-def seal_machine(exec_words: Sequence[str], *, interpreter: str, apply: bool) -> dict[str, int]:
-    """Seal the machine that the words lead into; without ``apply`` only count.
-
-    Returns how many entries were ``removed`` and ``emptied``, and how many ``keys`` were taken out.
+    Returns how many entries were ``removed`` and ``emptied`` and how many ``keys`` were taken out, and the
+    contents (contents_program.describe, which says what ``since`` is). Without ``apply`` it only counts, and
+    there are no contents.
     """
-    given = json.dumps({"program": _program(), "request": request(apply=apply)})
-    words = [*exec_words, interpreter, "-I", "-B", "-c", _START]
+    asked: list[Asked] = [(ec2_sealing_program, request(apply=apply))]
+    if apply:
+        # In the same process: nobody may get in any more once the machine is sealed.
+        asked.append((contents_program, {"leave_out": PATTERNS, "since": since}))
     try:
-        done = subprocess.run(
-            words, input=given.encode(), capture_output=True, check=False, timeout=_TIMEOUT_S
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise MachineFailure(f"the machine cannot be sealed: {error}") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().split("\n")[-1]
-        raise MachineFailure(f"the machine cannot be sealed: {said or f'exit status {done.returncode}'}")
-    counts: dict[str, Any] = json.loads(done.stdout)
-    if "failed" in counts:
-        raise MachineFailure(f"the machine cannot be sealed: {counts['failed']}")
-    return counts
+        counts, *looked = run_programs(exec_words, asked, interpreter=interpreter, timeout_s=_TIMEOUT_S)
+    except MachineFailure as failure:
+        raise MachineFailure(f"the machine cannot be sealed: {failure}") from failure
+    return counts, looked[0] if looked else {}
 
 
 def request(*, apply: bool) -> dict[str, Any]:
@@ -103,10 +97,3 @@ def exec_words(directory: str) -> list[str]:
     except (OSError, ValueError, KeyError) as error:
         raise MachineFailure(f"the way into the machine is not in {path}; launch it again") from error
     return words
-
-
-def _program() -> str:
-    # In Ansible's zip there is no file, and the loader of collections has bytes.
-    loader: Any = ec2_sealing_program.__loader__
-    source: str | bytes = loader.get_source(ec2_sealing_program.__name__)
-    return source if isinstance(source, str) else source.decode()

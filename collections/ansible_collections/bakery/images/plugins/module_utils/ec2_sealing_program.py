@@ -9,14 +9,12 @@ system of the directory that a rule names.
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import re
 import shutil
 import stat
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -231,5 +229,5 @@ def main(request: Mapping[str, Any], root: str = "/") -> dict[str, Any]:
     return seal.counts
 
 
-if __name__ == "__sealing__":  # whoever runs the text sets both
-    sys.stdout.write(json.dumps(main(globals()["REQUEST"])))
+if __name__ == "__sent__":  # see machine_program
+    ANSWER = main(globals()["REQUEST"])

@@ -37,6 +37,8 @@ options:
     description:
       - Directory of all that bakery keeps. The id of the AMI is written into the machine's journal there the
         moment EC2 tells it. Needed for O(state=present).
+      - What M(bakery.images.ec2_seal) saw in the machine is kept there as what is in the AMI, until
+        O(state=absent) is told the same directory.
     type: path
   id:
     description: Name of the machine. Needed for O(state=present).
@@ -172,6 +174,15 @@ artifact:
       description: Always empty.
       type: list
       elements: int
+    packages:
+      description: Each package in it as a pair of name and version.
+      returned: when O(state=present) and M(bakery.images.ec2_seal) looked into the machine
+      type: list
+      elements: list
+    contents:
+      description: The file that has its packages and files; see M(bakery.images.ec2_contents).
+      returned: when O(state=present) and M(bakery.images.ec2_seal) looked into the machine
+      type: str
 names:
   description: The names that mean the AMI.
   returned: when O(state=tagged)
@@ -201,6 +212,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_capture import (
     ImageMaker,
     image_names,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_contents import ImageContents
 from ansible_collections.bakery.images.plugins.module_utils.ec2_image_state import ImageState, Verified
 from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
     artifact_of,
@@ -266,11 +278,18 @@ def ensure_present(aws: Aws, params: dict[str, Any], *, apply: bool) -> dict[str
     if not apply:
         return {"changed": maker.find() is None}
     captured = maker.make()
+    artifact = artifact_of(captured.image, aws.region)
+    contents = contents_below(params["home"]).keep(params["id"], artifact["id"])
     return {
         "changed": captured.changed,
-        "artifact": artifact_of(captured.image, aws.region),
+        "artifact": {**artifact, **contents},
         "warnings": captured.warnings,
     }
+
+
+def contents_below(home: str) -> ImageContents:
+    """What is known of images in bakery's directory."""
+    return ImageContents(os.path.join(home, "ec2"))
 
 
 def journal_of(home: str, machine_id: str) -> Callable[[str], None]:
@@ -341,10 +360,12 @@ def ensure_tagged(aws: Aws, params: dict[str, Any], *, apply: bool) -> dict[str,
 def ensure_absent(aws: Aws, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Deregister the image and delete its snapshots."""
     image = find_image(aws, params["image"])
+    snapshots = snapshots_of(image) if image else []
+    kept = remove_image(aws, image["ImageId"], snapshots) if image and apply else []
+    if params["home"] and apply:
+        contents_below(params["home"]).forget([params["image"]])
     if image is None:
         return {"changed": False, "snapshots": []}
-    snapshots = snapshots_of(image)
-    kept = remove_image(aws, image["ImageId"], snapshots) if apply else []
     return {
         "changed": True,
         "snapshots": [snapshot for snapshot in snapshots if snapshot not in kept],

@@ -16,6 +16,9 @@ description:
     cloud-init remembers, the machine id, ssh host keys, the bake's own key (and nobody else's), shell
     histories, leases, the random seed, logs, caches of apt, temporary files and what Ansible left.
   - Services that would write such things once more while the machine stops are stopped.
+  - Then it looks at what is in the machine, and keeps that in the machine's directory for
+    M(bakery.images.ec2_image). That is all packages of dpkg, and with owner, mode and digest the files that
+    are not as a package brought them.
   - This is the last thing that happens in the machine. The key that led into it is gone afterwards; what is
     connected stays so. Nothing of the sealing itself is left in the machine.
 extends_documentation_fragment:
@@ -55,15 +58,27 @@ keys:
   description: How many keys of the bake were taken out of C(authorized_keys).
   returned: success
   type: int
+packages:
+  description: How many packages are in the machine.
+  returned: success, unless in check mode
+  type: int
+files:
+  description: How many files in the machine are not as a package brought them.
+  returned: success, unless in check mode
+  type: int
 """
 
 import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.bakery.images.plugins.module_utils.ec2_contents import ImageContents
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing import exec_words, seal_machine
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
+
+# How far the machine's clock may be behind this host's.
+_CLOCKS_DIFFER_S = 600
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
@@ -80,10 +95,18 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
 
 def ensure_sealed(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Seal the machine; in check mode the same program looks and changes nothing."""
-    directory = Machines(os.path.join(params["home"], "ec2")).path(params["id"])
-    words = exec_words(directory)
-    counts = seal_machine(words, interpreter=params["interpreter"], apply=apply)
-    return {"changed": any(counts.values()), **counts}
+    root = os.path.join(params["home"], "ec2")
+    machines = Machines(root)
+    words = exec_words(machines.path(params["id"]))
+    journal = machines.find(params["id"])
+    # What is older is as the base has it.
+    since = journal.created - _CLOCKS_DIFFER_S if journal else 0.0
+    counts, contents = seal_machine(words, interpreter=params["interpreter"], apply=apply, since=since)
+    result = {"changed": any(counts.values()), **counts}
+    if apply:
+        ImageContents(root).take(params["id"], contents)
+        result.update({name: len(contents[name]) for name in ("packages", "files")})
+    return result
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ description:
     network interfaces, security groups, images that were not verified, and snapshots.
   - What belongs to a living process of this host, a verified image, and what lacks bakery's tags is never
     touched. What belongs to another host goes once its time has passed.
-  - Directories of such machines below O(home) go, too.
+  - Directories of such machines below O(home) go, too, and what was kept of the contents of such images.
   - In check mode it tells what it would remove.
 extends_documentation_fragment:
   - bakery.images.home
@@ -87,6 +87,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
+from ansible_collections.bakery.images.plugins.module_utils.ec2_contents import ImageContents
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sweeping import Ec2Sweep, Left
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL, StoreError
@@ -133,8 +134,10 @@ def sweep(params: dict[str, Any], *, apply: bool) -> dict[str, list[str]]:
     looks = [Ec2Sweep(home.in_region(region)) for region in regions]
     found = [look.find() for look in looks]
     if apply:
+        contents = ImageContents(os.path.join(params["home"], "ec2"))
         for look, left in zip(looks, found, strict=True):
             look.remove(left)
+            contents.forget(left.images)
         for directory in directories:
             remove_directory(directory)
     swept = {name: sorted({one for left in found for one in vars(left)[name]}) for name in vars(Left())}
