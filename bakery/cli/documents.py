@@ -248,18 +248,20 @@ class ShowDocument(TypedDict):
 
     ``base`` is null if the base was renewed or removed since. ``roles`` are pairs of name and version, also
     of an image without layers; ``elsewhere`` are the newest images of the role set on other targets.
+    ``packages`` are [name, version] of all that is in an image without layers, as far as that is known.
     """
 
     image: ImageBody
     base: ShownBase | None
     layers: list[ShownLayer]
     roles: list[list[str | None]]
+    packages: list[list[str]]
     config: dict[str, Any]
     elsewhere: list[ImageBody]
 
 
 class DiffDocument(TypedDict):
-    """``bakery diff``; ``report`` is what the target says of packages and files, by role."""
+    """``bakery diff``; ``report`` has ``packages`` and ``files`` that differ, by role."""
 
     left: ImageBody
     right: ImageBody

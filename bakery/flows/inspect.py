@@ -9,6 +9,7 @@ from typing import Any
 from bakery.errors import InputError
 from bakery.flows.kitchen import Kitchen
 from bakery.flows.repair import forgetting_what_is_corrupt
+from bakery.model.contents import Contents, compare_contents, contents_of
 from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
 
 
@@ -38,18 +39,36 @@ def view_image(kitchen: Kitchen, image: ImageRecord) -> ImageView:
 
 
 def compare_images(kitchen: Kitchen, ours: ImageRecord, theirs: ImageRecord) -> Mapping[str, Any]:
-    """The target's report of packages and files that differ, by role."""
-    if ours.target != theirs.target:
-        raise InputError(
-            f"'{ours.role_set}' is on target '{ours.target}' and '{theirs.role_set}' on '{theirs.target}'",
-            hint="compare images of one target",
-        )
-    chains = {"bakery_layers": _chain(kitchen, ours), "bakery_other_layers": _chain(kitchen, theirs)}
+    """A report of packages and files that differ, by role.
+
+    Two stacks of layers are compared by their target, all others by what their targets say is in each.
+    """
+    before, after = _chain(kitchen, ours), _chain(kitchen, theirs)
+    if ours.target != theirs.target or not (before and after):
+        return compare_contents(look_into(kitchen, ours), look_into(kitchen, theirs))
+    chains = {"bakery_layers": before, "bakery_other_layers": after}
     digests = (str(ours.artifact["digest"]), str(theirs.artifact["digest"]))
     with forgetting_what_is_corrupt(kitchen, ours.target, *digests):
         up = kitchen.run("inspect.yml", ours.target, chains)
     report: Mapping[str, Any] = up["report"]
     return report
+
+
+def look_into(kitchen: Kitchen, image: ImageRecord) -> Contents:
+    """What is in one image; InputError if its target does not know that here."""
+    asked = {
+        "bakery_layers": _chain(kitchen, image),
+        "bakery_artifact": dict(image.artifact),
+        "bakery_contents": True,
+    }
+    with forgetting_what_is_corrupt(kitchen, image.target, str(image.artifact["digest"])):
+        told = kitchen.run("inspect.yml", image.target, asked)["report"].get("contents")
+    if not told:
+        raise InputError(
+            f"what is in '{image.role_set}' on target '{image.target}' is not known here",
+            hint=f"bake it here: bakery bake {image.role_set} --target {image.target} --rebake",
+        )
+    return contents_of(told)
 
 
 def list_packages(kitchen: Kitchen, image: ImageRecord) -> Mapping[str, Any]:

@@ -133,8 +133,51 @@ def test_a_role_set_becomes_a_verified_ami_and_stays_one(
     assert (found["status"], found["artifact"]["id"]) == ("unchanged", image)
     assert found["checks"]["passed"] == 2
     assert account.made() == []
-    shown = colleague.run("show", "web@ec2").stdout
+    shown = colleague.run("show", "web@ec2", "--packages").stdout
     assert image in shown
+    assert "not known here" in shown
+
+
+def test_what_roles_did_is_compared_between_a_container_and_an_ami(account: Account) -> None:
+    entry = write("/srv/entry", "\"{{ ansible_bakery_entry | default('here') }}\"").removeprefix("---\n")
+    (account.project / "roles" / "second" / "tasks" / "main.yml").write_text(
+        write("/etc/second", "two") + entry
+    )
+    # The machine of the container has no cloud-init to look at.
+    (account.project / "checks" / "test_image.py").write_text(_CHECKS.partition("\n\n\n")[0] + "\n")
+    file = account.project / "bakery.yml"
+    both = file.read_text().replace("[ec2]", "[container, ec2]")
+    file.write_text(both.replace("    ami:", "    debian: {suite: bookworm, systemd: true}\n    ami:"))
+    results = account.bake("web").document["results"]
+    ids = {one["target"]: one["artifact"]["id"] for one in results if one["status"] == "baked"}
+    assert ids.keys() == {"container", "ec2"}
+
+    packages = dict(account.run("show", "web@ec2", "--packages", "--json").document["packages"])
+    assert {"cloud-init", "openssh-server"} <= packages.keys()
+    (record,) = (json.loads(row) for (row,) in account.query("select record from image") if ids["ec2"] in row)
+    assert dict(record["artifact"]["packages"]) == packages
+
+    report = account.run("diff", "web@container", "web@ec2", "--json").document["report"]
+    assert [(row["path"], row["change"], row["what"], row["role"]) for row in report["files"]] == [
+        ("/srv/entry", "changed", ["content"], "second")
+    ]
+    assert packages["cloud-init"] in [
+        row["version"] for row in report["packages"]["added"] if row["name"] == "cloud-init"
+    ]
+    text = account.run("diff", "web@ec2", "web@container").stdout
+    assert "FILES  1 changed\n  second\n    ~ /srv/entry (content)" in text
+    assert "    - cloud-init " in text
+
+    contents = account.home / "ec2" / "contents" / f"{ids['ec2']}.json"
+    told = json.loads(contents.read_text())
+    assert told["files"]["/etc/first"]["owner"] == "root:root"
+    left = [
+        path for path in told["files"] if path.startswith(("/root/.ansible", "/tmp/", "/etc/ssh/ssh_host"))
+    ]
+    assert left == []
+    contents.unlink()
+    refusal = account.run("diff", "web@container", "web@ec2", code=2).stderr
+    assert "bakery bake web --target ec2 --rebake" in refusal
 
 
 def test_a_failing_role_leaves_nothing(account: Account) -> None:
@@ -152,8 +195,10 @@ def test_an_image_that_fails_its_checks_is_not_verified_and_is_swept(account: Ac
     image = outcome.result["artifact"]["id"]
     assert tags_of(account.describe(image))["bakery:status"] == "unverified"
     assert account.left()["instances"] == []
+    assert [path.stem for path in (account.home / "ec2" / "contents").iterdir()] == [image]
     account.run("sweep")
     assert account.left() == _NOTHING
+    assert list((account.home / "ec2" / "contents").iterdir()) == []
 
 
 def kill(process: list[subprocess.Popen[str]]) -> Callable[[Call], None]:

@@ -208,6 +208,9 @@ class FakeAnsible:
         return {"checks": CHECKS_PASS}
 
     def _inspect(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        if variables.get("bakery_contents"):
+            told = self.reports.get(f"contents {variables['bakery_artifact']['id']}", {})
+            return {"report": {"contents": told}}
         return {"report": self.reports.get("inspect", {})}
 
     def _sweep(self, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def _file(row: Mapping[str, Any]) -> _Difference:
 
 def _section(title: str, rows: list[_Difference], paint: Paint, *, limit: int | None) -> Iterable[str]:
     yield f"\n{paint.dim(title.upper())}  {_counts(rows)}"
-    seen = list(dict.fromkeys(row.role for row in rows))
+    # Those of no role come first: they would seem to belong to the role above them.
+    seen = ["", *dict.fromkeys(row.role for row in rows)]
     rows = sorted(rows, key=lambda row: seen.index(row.role))
     role = None
     for row in rows if limit is None else rows[:limit]:

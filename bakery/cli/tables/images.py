@@ -94,6 +94,7 @@ def show_document(view: ImageView, *, latest: bool) -> ShowDocument:
         "base": _shown_base(view),
         "layers": [_shown_layer(layer) for layer in view.layers],
         "roles": [list(role) for role in view.image.inputs.get("roles", ())],
+        "packages": [[str(word) for word in pair] for pair in view.image.artifact.get("packages", ())],
         "config": dict(config),
         "elsewhere": [image_body(one, latest=True) for one in view.elsewhere],
     }
@@ -126,7 +127,7 @@ def show_text(document: ShowDocument, paint: Paint, *, packages: bool, run: str 
     if document["config"]:
         parts += ["", paint.dim("  CONFIG"), *_config_lines(document["config"])]
     if packages:
-        parts += ["", *_package_lines(document["layers"], paint)]
+        parts += ["", *_package_lines(document, paint)]
     if document["elsewhere"]:
         parts += ["", _side_by_side(document, paint)]
     return "\n".join(parts)
@@ -244,9 +245,12 @@ def _package_counts(changes: PackageChanges) -> str:
     return " ".join(f"{sign}{len(rows)}" for sign, rows in counts if rows)
 
 
-def _package_lines(layers: Sequence[ShownLayer], paint: Paint) -> list[str]:
+def _package_lines(document: ShowDocument, paint: Paint) -> list[str]:
+    if not document["layers"]:
+        packages = [f"    {' '.join(pair)}" for pair in document["packages"]]
+        return [paint.dim("  PACKAGES"), *(packages or ["    not known here"])]
     lines = []
-    for layer in layers:
+    for layer in document["layers"]:
         lines += [
             paint.dim(f"  PACKAGES OF {layer['role']}"),
             *package_lines(layer["packages"], paint, indent="    "),

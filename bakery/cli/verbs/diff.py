@@ -18,6 +18,7 @@ from bakery.cli.session import Session
     examples=(
         Example("bakery diff web api", "two role sets"),
         Example("bakery diff web:3f2a9c0d1b7e web", "what changed since an older image"),
+        Example("bakery diff web@container web@ec2", "the same role set on two targets"),
     ),
 )
 @click.argument("left", shell_complete=images, metavar="A")
@@ -25,14 +26,20 @@ from bakery.cli.session import Session
 @click.option("--target", metavar="KIND", help="Of this target, where there are several.")
 @click.pass_obj
 def command(session: Session, *, left: str, right: str, target: str | None) -> None:
-    """Show how image B differs from image A: packages and files, by role."""
+    """Show how image B differs from image A: packages and files, by role.
+
+    Of images of two targets all packages are compared, and of files those that roles wrote.
+    """
     from bakery.cli import wiring
+    from bakery.cli.capabilities import require
     from bakery.cli.tables.diff import diff_text
     from bakery.cli.tables.images import image_body
     from bakery.flows.inspect import compare_images
 
     with wiring.open_kitchen(session) as kitchen:
         ours, theirs = (image_named(kitchen, name, target, session=session) for name in (left, right))
+        for image in (ours, theirs):
+            require(image.target, "inspect", "compared")
         same = ours.artifact["digest"] == theirs.artifact["digest"]
         report = {} if same else dict(compare_images(kitchen, ours, theirs))
         document: DiffDocument = {

@@ -20,7 +20,11 @@ from bakery.cli.session import Session
     ),
 )
 @click.argument("name", shell_complete=images)
-@click.option("--packages", is_flag=True, help="List the packages that each role brought.")
+@click.option(
+    "--packages",
+    is_flag=True,
+    help="List the packages that each role brought, or all of an image without layers.",
+)
 @click.option("--target", metavar="KIND", help="Of this target, where there are several.")
 @click.pass_obj
 def command(session: Session, *, name: str, packages: bool, target: str | None) -> None:

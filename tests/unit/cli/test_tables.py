@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bakery.cli.doctor.needs import Finding, State
-from bakery.cli.documents import BaseDocument
+from bakery.cli.documents import BaseDocument, DiffDocument
 from bakery.cli.tables.bake import bake_document, failure_text, success_text
 from bakery.cli.tables.diff import diff_text
 from bakery.cli.tables.doctor import doctor_document, doctor_text
@@ -216,6 +216,32 @@ def test_show_of_an_image_without_layers_lists_its_roles_and_the_other_targets(g
 
 def test_show_with_packages(golden: Golden) -> None:
     golden("show_packages", show_text(show_document(shown(), latest=True), PLAIN, packages=True, run=None))
+
+
+def test_show_with_packages_of_an_image_without_layers() -> None:
+    view = replace(shown(), layers=())
+    text = show_text(show_document(view, latest=True), PLAIN, packages=True, run=None)
+    assert text.endswith("  PACKAGES\n    not known here")
+    artifact = {**ARTIFACT, "packages": [["libc6", "2.36"], ["nginx", "1.22.1-9"]]}
+    document = show_document(replace(view, image=replace(view.image, artifact=artifact)), latest=True)
+    assert document["packages"] == artifact["packages"]
+    text = show_text(document, PLAIN, packages=True, run=None)
+    assert text.endswith("  PACKAGES\n    libc6 2.36\n    nginx 1.22.1-9")
+
+
+def test_what_no_role_brought_comes_before_what_roles_did() -> None:
+    image = image_body(image_record("web"), latest=True)
+    packages = {
+        "added": [{"name": "nginx", "version": "1", "role": "nginx"}],
+        "removed": [{"name": "grub", "version": "2", "role": None}],
+    }
+    document: DiffDocument = {"left": image, "right": image, "same": False, "report": {"packages": packages}}
+    assert diff_text(document, PLAIN).splitlines()[3:7] == [
+        "PACKAGES  1 added and 1 removed",
+        "    - grub 2",
+        "  nginx",
+        "    + nginx 1",
+    ]
 
 
 def test_diff(golden: Golden) -> None:

@@ -183,9 +183,29 @@ def test_two_images_are_compared_by_their_whole_chains(shared: Workplace) -> Non
     assert [one.split("-")[0] for one in told["bakery_other_layers"]] == ["base", "common", "postgresql"]
 
 
-def test_images_of_two_targets_are_not_compared(web: Workplace) -> None:
-    with pytest.raises(InputError, match="compare images of one target"):
-        compare_images(web.kitchen, OLD, replace(DB, target="elsewhere"))
+def test_images_of_two_targets_are_compared_by_what_is_in_them(web: Workplace) -> None:
+    theirs = replace(DB, target="elsewhere")
+    file = {"kind": "file", "mode": "0644", "owner": "root:root", "digest": "sha256:1"}
+    file |= {"package": "", "packaged": False}
+    ours_told = {"packages": {"libc6": "1"}, "files": {"/srv/x": file}, "roles": {"/srv/x": "nginx"}}
+    theirs_told = {"packages": {"libc6": "2"}, "files": {"/srv/x": {**file, "mode": "0600"}}}
+    for image, told in ((OLD, ours_told), (theirs, theirs_told)):
+        web.ansible.reports[f"contents {image.artifact['id']}"] = told
+    report = compare_images(web.kitchen, OLD, theirs)
+    assert [run.variables["bakery_target"] for run in web.ansible.runs] == [TARGET, "elsewhere"]
+    assert report["packages"]["changed"] == [{"name": "libc6", "old": "1", "new": "2", "role": None}]
+    assert [(row["path"], row["what"], row["role"]) for row in report["files"]] == [
+        ("/srv/x", ["mode"], "nginx")
+    ]
+
+
+def test_an_image_whose_contents_nobody_saw_says_how_to_get_them(web: Workplace) -> None:
+    with pytest.raises(InputError) as refusal:
+        compare_images(web.kitchen, replace(OLD, target="elsewhere"), NEW)
+    assert str(refusal.value) == (
+        "what is in 'web' on target 'elsewhere' is not known here; "
+        "bake it here: bakery bake web --target elsewhere --rebake"
+    )
 
 
 def test_an_image_whose_layers_were_pruned_says_how_to_get_them_back(web: Workplace) -> None:
