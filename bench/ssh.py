@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Launched, Throwaways, Wanted
 
@@ -143,7 +144,10 @@ class OverSsh:
 
     def _start(self, throwaways: Throwaways, base: dict[str, Any]) -> Launched:
         wanted = Wanted(_MACHINE, tuple(self._layers), base["epoch"], apt_scope=base["digest"])
-        return throwaways.launch(wanted)
+        try:
+            return throwaways.launch(wanted)
+        except MachineFailure as error:
+            raise NotRun(str(error)) from error
 
     def _run(self, throwaways: Throwaways, launched: Launched, script: str) -> str:
         command = throwaways.command(launched.journal)
