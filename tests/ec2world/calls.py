@@ -31,6 +31,11 @@ class Call:
     answer: str = ""
 
     @property
+    def dry(self) -> bool:
+        """Whether it only asks if it would be allowed: nothing is done."""
+        return str(self.parameters.get("DryRun", "")).lower() == "true"
+
+    @property
     def ids(self) -> list[str]:
         """The ids of resources in the answer, such as those that the call made, in their order."""
         return list(dict.fromkeys(_ID.findall(self.answer)))

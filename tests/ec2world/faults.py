@@ -17,7 +17,8 @@ class Rule:
     """Calls of ``action`` (``*``: of any) that ``when`` agrees to; ``times`` of them, after ``skip`` others.
 
     In this order: ``before`` runs; with ``code`` the call fails without being executed; it is executed;
-    ``after`` runs; with ``drop`` the connection is closed without an answer.
+    ``after`` runs; with ``drop`` the connection is closed without an answer. ``dry`` says whether it is for
+    dry runs, which do nothing; None: for both.
     """
 
     action: str
@@ -30,12 +31,15 @@ class Rule:
     before: Hook | None = None
     after: Hook | None = None
     when: Callable[[Call], bool] | None = None
+    dry: bool | None = False
     hits: int = 0
     _seen: int = field(default=0, repr=False)
 
     def meets(self, call: Call) -> bool:
         """Whether the rule is for this call; counts it."""
-        if self.action not in ("*", call.action) or (self.when and not self.when(call)):
+        if self.action not in ("*", call.action) or self.dry not in (None, call.dry):
+            return False
+        if self.when and not self.when(call):
             return False
         self._seen += 1
         if self._seen <= self.skip or (self.times is not None and self.hits >= self.times):
@@ -60,6 +64,11 @@ class Faults:
     def fail(self, action: str, code: str, **more: Any) -> Rule:
         """Refuse the next call of ``action`` with an error code; ``times=None``: every call."""
         return self.add(Rule(action, code=code, **{"times": 1, **more}))
+
+    def forbid(self, action: str) -> Rule:
+        """Take the permission for ``action`` from the caller: a dry run tells that, too."""
+        message = "You are not authorized to perform this operation."
+        return self.fail(action, "UnauthorizedOperation", message=message, status=403, times=None, dry=None)
 
     def drop(self, action: str, **more: Any) -> Rule:
         """Execute the next call of ``action``, and lose the answer."""

@@ -14,7 +14,7 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import AmiBackend
 from moto.ec2.responses import EC2Response
 
-from tests.ec2world.encryption import default_key, find_key
+from tests.ec2world.encryption import AWS_MANAGED, default_key, find_key
 from tests.ec2world.images import NAME, DiskSnapshot, Image, Outcome, SourceVolume
 
 if TYPE_CHECKING:
@@ -272,6 +272,7 @@ class ImageCalls(EC2Response):
         add, remove = wanted.get("Add") or [], wanted.get("Remove") or []
         if add or self._get_param("OperationType") == "add":
             self._refuse_default_key(snapshot)
+        self.error_on_dryrun()
         for change, apply in (
             (add, self.ec2_backend.add_create_volume_permission),
             (remove, self.ec2_backend.remove_create_volume_permission),
@@ -288,6 +289,11 @@ class ImageCalls(EC2Response):
                 f"Snapshot {snapshot.id} is encrypted with the AWS managed key of this account and cannot be "
                 "shared",
             )
+
+    def get_ebs_default_kms_key_id(self) -> ActionResult:
+        """Nobody changes it here."""
+        self.error_on_dryrun()
+        return ActionResult({"KmsKeyId": AWS_MANAGED})
 
     def describe_image_attribute(self) -> ActionResult:
         image = self._own(self._get_param("ImageId"))
@@ -320,15 +326,21 @@ class ImageCalls(EC2Response):
         return ActionResult({"Return": True})
 
     def disable_image_deprecation(self) -> ActionResult:
-        self._own(self._get_param("ImageId")).deprecation_time = None
+        image = self._own(self._get_param("ImageId"))
+        self.error_on_dryrun()
+        image.deprecation_time = None
         return ActionResult({"Return": True})
 
     def enable_image_deregistration_protection(self) -> ActionResult:
-        self._own(self._get_param("ImageId")).protected = True
+        image = self._own(self._get_param("ImageId"))
+        self.error_on_dryrun()
+        image.protected = True
         return ActionResult({"Return": "enabled-without-cooldown"})
 
     def disable_image_deregistration_protection(self) -> ActionResult:
-        self._own(self._get_param("ImageId")).protected = False
+        image = self._own(self._get_param("ImageId"))
+        self.error_on_dryrun()
+        image.protected = False
         return ActionResult({"Return": "disabled"})
 
     def _own(self, image_id: str) -> Image:

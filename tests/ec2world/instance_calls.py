@@ -14,6 +14,7 @@ from moto.core.utils import utcnow
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError, OperationNotPermitted4
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.responses import EC2Response
+from moto.ec2.utils import random_spot_request_id
 from moto.iam.exceptions import NotFoundException
 
 from tests.ec2world.encryption import find_key
@@ -138,6 +139,8 @@ class InstanceCalls(EC2Response):
                     volume.kms_key_id = key or volume.kms_key_id
         if not instance.security_groups:
             instance.security_groups = list(instance.nics[0].group_set)
+        if instance.lifecycle == "spot":
+            instance.spot_instance_request_id = random_spot_request_id()
         instance.ena_support = image.hardware.ena
         instance.boot_mode = image.boot_mode
         instance.platform_details = image.hardware.platform_details
@@ -203,8 +206,23 @@ class InstanceCalls(EC2Response):
             changes.append(_change(instance, before))
         return ActionResult({"TerminatingInstances": changes})
 
+    def cancel_spot_instance_requests(self) -> ActionResult:
+        """A request that is cancelled leaves its instance alone."""
+        self.error_on_dryrun()
+        known = {getattr(one, "spot_instance_request_id", None) for one in self.ec2_backend.all_instances()}
+        asked = self._get_param("SpotInstanceRequestIds", [])
+        for request in asked:
+            if request not in known:
+                raise EC2ClientError(
+                    "InvalidSpotInstanceRequestID.NotFound",
+                    f"The spot instance request ID '{request}' does not exist",
+                )
+        cancelled = [{"SpotInstanceRequestId": request, "State": "cancelled"} for request in asked]
+        return ActionResult({"CancelledSpotInstanceRequests": cancelled})
+
     def get_console_output(self) -> ActionResult:
         (instance,) = self.ec2_backend.get_multi_instances_by_id([self._get_param("InstanceId")])
+        self.error_on_dryrun()
         machine = self.world.fleet.machines.get(instance.id)
         text = machine.console[-_CONSOLE_LIMIT:] if machine else ""
         output = Base64EncodedString.from_raw_string(text)

@@ -101,3 +101,34 @@ def test_services_of_json_are_refused_in_their_words(world: World) -> None:
     ssm = boto3.client("ssm", **world.client_options)
     with pytest.raises(ssm.exceptions.ClientError, match="AccessDeniedException"):
         ssm.get_parameter(Name=world.base_ssm)
+
+
+def dry_run(once: Any, operation: str, **arguments: Any) -> str:
+    """The error code by which EC2 says what would become of a call."""
+    with pytest.raises(ClientError) as told:
+        getattr(once, operation)(DryRun=True, **arguments)
+    return str(told.value.response["Error"]["Code"])
+
+
+def test_a_dry_run_tells_what_is_allowed_and_does_nothing(world: World, once: Any) -> None:
+    (started,) = once.run_instances(ImageId=world.base_image, **WANTED)["Instances"]
+    instance = started["InstanceId"]
+    world.wait_state(instance, "running")
+    left = world.left()
+    fault = world.faults.fail("StopInstances", "InternalError")
+    assert dry_run(once, "stop_instances", InstanceIds=[instance]) == "DryRunOperation"
+    assert dry_run(once, "create_image", InstanceId=instance, Name="one") == "DryRunOperation"
+    assert dry_run(once, "run_instances", ImageId=world.base_image, **WANTED) == "DryRunOperation"
+    assert (world.state(instance), world.left(), fault.hits) == ("running", left, 0)
+    assert [call.action for call in world.calls if call.dry] == [
+        "StopInstances",
+        "CreateImage",
+        "RunInstances",
+    ]
+    assert world.actions().count("RunInstances") == 1
+    world.faults.clear()
+    world.faults.forbid("StopInstances")
+    assert dry_run(once, "stop_instances", InstanceIds=[instance]) == "UnauthorizedOperation"
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        once.stop_instances(InstanceIds=[instance])
+    assert world.state(instance) == "running"

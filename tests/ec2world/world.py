@@ -148,8 +148,8 @@ class World:
         return calls + [repr(error) for error in self.fleet.errors]
 
     def actions(self) -> list[str]:
-        """The names of the calls that arrived, oldest first."""
-        return [call.action for call in list(self.calls)]
+        """The names of the calls that arrived, oldest first, but for dry runs."""
+        return [call.action for call in list(self.calls) if not call.dry]
 
     def instances(self) -> list[Machine]:
         """The machines that run."""
