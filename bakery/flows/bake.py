@@ -24,7 +24,7 @@ from bakery.flows.images import (
 from bakery.flows.kitchen import Kitchen, LayerCorrupt, error_of
 from bakery.flows.layers import ImageOnTop, LayerOutcome, OnFailure
 from bakery.flows.repair import forget_layer
-from bakery.flows.stages import enter, watch_image, watch_whole
+from bakery.flows.stages import enter, watch_image
 from bakery.flows.trie import Ground, Obtained, Trie, watch_tasks
 from bakery.flows.whole import bake_whole, find_shared
 from bakery.model.plan import Plan, SetPlan
@@ -250,7 +250,7 @@ class _Oven:
     def _make_image(self, tray: _Tray, job: ImageJob) -> Mapping[str, Any]:
         """What the image's steps handed up, in a run of their own or in that of the last layer."""
         if not tray.plan.layered:
-            return bake_whole(self._kitchen, job, watch_whole(self._kitchen, tray.plan))
+            return bake_whole(self._kitchen, job)
         made = tray.obtained[-1].outcome.image if tray.obtained else None
         if made is None:
             enter(self._kitchen, tray.plan, Stage.CAPTURE, done=len(tray.plan.nodes))

@@ -12,7 +12,7 @@ from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, ProvisionError
 from bakery.model.progress import Note
-from bakery.model.project import Timeouts
+from bakery.model.project import BaseSpec, Timeouts
 from bakery.model.records import MachineEntry, Owner
 from bakery.model.run import PROVISION_PLAY, FailureKind, Provision, Run, RunFailure, RunResult
 from bakery.model.target import Target
@@ -30,6 +30,15 @@ class LayerCorrupt(MachineError):
     def __init__(self, message: str, layer_id: str) -> None:
         self.layer_id = layer_id
         super().__init__(message)
+
+
+class BaseGone(MachineError):
+    """What a base was found to be is not there: it is to be looked up, or made, again."""
+
+    def of(self, base: BaseSpec, target: str) -> MachineError:
+        """The same error of a base that the catalog remembers."""
+        hint = f"look it up again with 'bakery base refresh {base.name} --target {target}'"
+        return MachineError(self.message, where=base.where, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,8 @@ def error_of(failure: RunFailure) -> BakeryError:
         return InterruptedBake("interrupted")
     if failure.details.get("kind") == "layer_corrupt":
         return LayerCorrupt(failure.message, str(failure.details.get("layer", "")))
+    if failure.details.get("kind") == "base_gone":
+        return BaseGone(failure.message)
     where = _place(failure.path)
     if failure.role is None or not is_provisioning(failure):
         task = f"{failure.task}: " if failure.task else ""

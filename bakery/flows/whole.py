@@ -7,42 +7,40 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from bakery.errors import BakeryError, ExitCode, InterruptedBake
+from bakery.errors import BakeryError, InterruptedBake, MachineError
 from bakery.flows.images import ImageJob, image_variables, record_image
-from bakery.flows.kitchen import KEEPING, Kitchen, minded_machine
+from bakery.flows.kitchen import KEEPING, BaseGone, Kitchen, minded_machine
 from bakery.flows.layers import provision_of
+from bakery.flows.stages import watch_whole
 from bakery.model.plan import SetPlan
 from bakery.model.progress import Note
 from bakery.model.records import ImageRecord
-from bakery.ports import TaskWatch
 
 
-class MachineLost(BakeryError):
-    """A machine was taken away; ``options`` of the target are worth another try."""
+class MachineLost(MachineError):
+    """A machine was taken away; with ``options`` of the target another try is worth it, if there are any."""
 
-    exit_code = ExitCode.MACHINE_FAILED
-
-    def __init__(self, message: str, options: Mapping[str, Any]) -> None:
-        self.options = options
-        super().__init__(message)
+    def __init__(self, lost: Mapping[str, Any]) -> None:
+        self.options: Mapping[str, Any] = lost.get("options") or {}
+        super().__init__(str(lost["reason"]), hint=lost.get("hint"))
 
 
-def bake_whole(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str, Any]:
+def bake_whole(kitchen: Kitchen, job: ImageJob) -> Mapping[str, Any]:
     """Launch, provision, capture, boot, verify and (if the checks passed) name the image in one run.
 
     Returns what the run handed up. Where the target says that it took a machine away and how to go on, the
     bake begins once more.
     """
     try:
-        return _bake_once(kitchen, job, watch, options={})
+        return _bake_once(kitchen, job)
     except MachineLost as lost:
+        if not lost.options:
+            raise
         kitchen.watch(Note(job.plan.role_set.name, f"{lost.message}: beginning once more"))
-        return _bake_once(kitchen, job, watch, options={"bakery_options": dict(lost.options)})
+        return _bake_once(kitchen, job, bakery_options=dict(lost.options))
 
 
-def _bake_once(
-    kitchen: Kitchen, job: ImageJob, watch: TaskWatch, *, options: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def _bake_once(kitchen: Kitchen, job: ImageJob, **options: Any) -> Mapping[str, Any]:
     name, target = job.plan.role_set.name, job.plan.target
     # A machine that is to outlive this process must not be taken for one that it left behind; the builder is.
     owner: dict[str, Any] = {"bakery_owner": None} if job.keep else {}
@@ -61,12 +59,15 @@ def _bake_once(
             "bakery_image_machine_id": verifier.id,
         }
         provision = provision_of(job.project, job.base, *(node.use for node in job.plan.nodes))
+        watch = watch_whole(kitchen, job.plan)
         try:
             up = kitchen.run("whole.yml", target, told, provision=provision, watch=watch)
         except InterruptedBake:
             raise
+        except BaseGone as error:
+            raise error.of(job.plan.base, target) from error
         except BakeryError as error:
-            lost = None if options else _loss(kitchen, job.plan, (builder.id, verifier.id))
+            lost = _find_loss(kitchen, target, (builder.id, verifier.id))
             if lost:
                 raise lost from error
             raise
@@ -78,20 +79,23 @@ def _bake_once(
     return up
 
 
-def _loss(kitchen: Kitchen, plan: SetPlan, machines: tuple[str, ...]) -> MachineLost | None:
-    """What the target says of machines that may be gone; None if it cannot tell, or another try is no use."""
-    target = kitchen.targets.get(plan.target)
-    if not target or not target.kind.explains_losses:
+def _find_loss(kitchen: Kitchen, target: str, machines: tuple[str, ...]) -> MachineLost | None:
+    """What the target says of machines that may be gone; None if it did not take one, or cannot tell."""
+    known = kitchen.targets.get(target)
+    if not known or not known.kind.explains_losses:
         return None
     lost: Mapping[str, Any] = {}
     # What went wrong is told already: this is for what it comes from.
     with suppress(BakeryError):
-        lost = kitchen.run("lost.yml", plan.target, {"bakery_machine_ids": list(machines)}).get("lost") or {}
-    return MachineLost(str(lost["reason"]), lost["options"]) if lost else None
+        lost = kitchen.run("lost.yml", target, {"bakery_machine_ids": list(machines)}).get("lost") or {}
+    return MachineLost(lost) if lost else None
 
 
 def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:
-    """The verified image of this recipe that the target has, whoever made it; recorded here if it was not."""
+    """The verified image of this recipe that the target has, whoever made it; recorded here if it was not.
+
+    What was left undone when it was handed out is done now.
+    """
     plan = job.plan
     asked = {
         "bakery_fingerprint": plan.fingerprint,
@@ -101,8 +105,23 @@ def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:
     found = kitchen.run("find.yml", plan.target, asked).get("found")
     if not found:
         return None
-    known = plan.image
-    if known and known.artifact["id"] == found["artifact"]["id"]:
+    told, known = image_variables(kitchen, job), plan.image
+    if found.get("unfinished"):
+        found = _hand_out(kitchen, plan, found, told=told)
+    elif known and known.artifact["id"] == found["artifact"]["id"]:
         return known
-    names = image_variables(kitchen, job)["bakery_names"]
-    return record_image(kitchen, job, {**found, "names": names}, seconds=0.0)
+    return record_image(kitchen, job, {**found, "names": told["bakery_names"]}, seconds=0.0)
+
+
+def _hand_out(
+    kitchen: Kitchen, plan: SetPlan, found: Mapping[str, Any], *, told: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Have a verified image where the project wants it; returns it as it is then."""
+    image, undone = found["artifact"]["id"], "; ".join(str(one) for one in found["unfinished"])
+    kitchen.watch(Note(plan.role_set.name, f"{image} is verified, but {undone}: finishing that"))
+    up = kitchen.run(
+        "point.yml",
+        plan.target,
+        {**told, "bakery_artifact": dict(found["artifact"]), "bakery_checked": {"checks": found["checks"]}},
+    )
+    return {**found, "artifact": up["artifact"]}

@@ -53,7 +53,8 @@ class FakeAnsible:
     ``contents`` what a role's layer holds, ``checks`` the outcome per role set. ``before`` is called with the
     label at the start of each. A run that makes the last layer and its image counts as ``layer nginx`` and
     ``image web``, one after the other; ``playbooks`` has it as what it is. ``shared`` are the images that
-    whoever uses the target finds, by fingerprint and digest of the checks.
+    whoever uses the target finds, by fingerprint and digest of the checks. ``reports`` are what the steps
+    ``lost``, ``estimate``, ``inspect`` and ``sweep`` say.
     """
 
     def __init__(self, cancel: Cancel, write: Callable[[str], None]) -> None:
@@ -196,6 +197,25 @@ class FakeAnsible:
         asked = variables["bakery_fingerprint"], variables["bakery_checks_digest"]
         return {"found": self.shared.get(asked, {})}
 
+    def _point(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        artifact = {**variables["bakery_artifact"], "regions": ["everywhere"]}
+        return {"artifact": artifact, "names": variables["bakery_names"]}
+
+    def _lost(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        return {"lost": self.reports.get("lost", {})}
+
+    def _estimate(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        found = self.shared.get(
+            (variables.get("bakery_fingerprint", ""), variables.get("bakery_checks_digest", "")), {}
+        )
+        told = {
+            **self._base(variables),
+            "estimate": {"calls": []},
+            "sections": [],
+            "found": found.get("artifact", {}),
+        }
+        return {**told, **self.reports.get("estimate", {})}
+
     def _discard(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         self.machines.discard(variables["bakery_machine_id"])
         return {}
@@ -261,6 +281,9 @@ _STEPS: dict[str, Callable[[FakeAnsible, Mapping[str, Any]], dict[str, Any]]] = 
     "image.yml": FakeAnsible._image,
     "whole.yml": FakeAnsible._whole,
     "find.yml": FakeAnsible._find,
+    "point.yml": FakeAnsible._point,
+    "lost.yml": FakeAnsible._lost,
+    "estimate.yml": FakeAnsible._estimate,
     "discard.yml": FakeAnsible._discard,
     "shell.yml": FakeAnsible._shell,
     "verify.yml": FakeAnsible._verify,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.errors import ExitCode
+from bakery.flows.whole import MachineLost
 from bakery.model.progress import SetStage
 from bakery.model.result import Status
 from bakery.model.target import Target, TargetKind
@@ -20,10 +21,10 @@ STEPS = frozenset({"launch", "capture", "boot", "point", "find"})
 KIND = TargetKind(TARGET, STEPS, ("debian",), options={})
 
 
-def cloud(home: Path, *role_sets: Any, **options: Any) -> Workplace:
+def cloud(home: Path, *role_sets: Any, kind: TargetKind = KIND, **options: Any) -> Workplace:
     """A place whose only target gets all roles on one machine; ``options`` configure it."""
     sets = role_sets or (role_set("web", "common", "nginx"),)
-    of = replace(project(*sets), targets={TARGET: Target(KIND, options)})
+    of = replace(project(*sets), targets={TARGET: Target(kind, options)})
     place = Workplace(of, home)
     place.kitchen = replace(place.kitchen, targets=of.targets)
     place.make_base()
@@ -160,3 +161,91 @@ def test_a_kept_machine_is_the_verified_one(web: Workplace) -> None:
     told = web.ansible.variables_of("whole web")
     # A sweep spares what has no owner: only the machine that is kept.
     assert ("bakery_owner" in told, told["bakery_builder_owner"]["bake"]) == (False, "bake-1")
+
+
+# ── machines that are taken away ──
+
+
+def lossy(home: Path, lost: dict[str, Any]) -> Workplace:
+    """A place whose target takes the first machine away in the middle of a role, and says so."""
+    place = cloud(home, kind=replace(KIND, steps=STEPS | {"lost"}), market="cheap")
+    place.ansible.reports["lost"] = lost
+    place.ansible.failures["whole web"] = task_failure("nginx", "cannot run a command")
+    return place
+
+
+def test_a_machine_that_was_taken_away_is_had_once_more_in_another_way(tmp_path: Path) -> None:
+    place = lossy(tmp_path, {"reason": "it was taken back", "options": {"market": "sure"}})
+
+    def once(label: str) -> None:
+        if label == "lost":
+            place.ansible.failures.clear()
+
+    place.ansible.before = once
+    assert place.bake_one().status is Status.BAKED
+    assert place.ansible.labels() == ["find", "whole web", "lost", "discard", "discard", "whole web"]
+    first, again = (run.variables for run in place.ansible.runs if run.playbook == "whole.yml")
+    assert (first["bakery_options"], again["bakery_options"]) == ({"market": "cheap"}, {"market": "sure"})
+    asked = place.ansible.variables_of("lost")["bakery_machine_ids"]
+    assert set(asked) == {first["bakery_builder_machine_id"], first["bakery_image_machine_id"]}
+    assert not set(asked) & {again["bakery_builder_machine_id"], again["bakery_image_machine_id"]}
+    assert place.notes == ["it was taken back: beginning once more"]
+    assert place.ansible.machines == set()
+    assert place.catalog.open_machines() == ()
+    stages = [(one.stage.value, one.done) for one in place.events if isinstance(one, SetStage)]
+    assert stages == [("role", 0), ("role", 1), ("role", 0), ("role", 1), ("done", 2)]
+
+
+def test_a_loss_without_another_way_is_the_reason_of_the_failure(tmp_path: Path) -> None:
+    place = lossy(tmp_path, {"reason": "it was taken back", "options": {}, "hint": "pay more"})
+    result = place.bake_one()
+    assert isinstance(result.error, MachineLost)
+    assert result.error.exit_code is ExitCode.MACHINE_FAILED
+    assert str(result.error) == "it was taken back; pay more"
+    assert place.ansible.labels() == ["find", "whole web", "lost", "discard", "discard"]
+
+
+def test_a_second_loss_is_not_tried_again(tmp_path: Path) -> None:
+    place = lossy(tmp_path, {"reason": "it was taken back", "options": {"market": "sure"}})
+    assert isinstance(place.bake_one().error, MachineLost)
+    assert place.ansible.labels().count("whole web") == 2
+
+
+def test_a_failure_that_the_target_has_no_part_in_is_told_as_it_is(tmp_path: Path) -> None:
+    place = lossy(tmp_path, {})
+    result = place.bake_one()
+    assert result.error is not None
+    assert "cannot run a command" in result.error.message
+    place.ansible.failures["lost"] = task_failure(None, "nobody answers")
+    result = place.bake_one()
+    assert result.error is not None
+    assert "cannot run a command" in result.error.message
+
+
+def test_a_base_that_is_gone_is_told_with_how_to_look_it_up_again(web: Workplace) -> None:
+    gone = task_failure(None, "there is no such image any more", details={"kind": "base_gone"})
+    web.ansible.failures["whole web"] = gone
+    result = web.bake_one()
+    assert result.error is not None
+    assert result.error.exit_code is ExitCode.MACHINE_FAILED
+    hint = f"look it up again with 'bakery base refresh bookworm --target {TARGET}'"
+    assert str(result.error) == f"bakery.yml:1: there is no such image any more; {hint}"
+
+
+# ── images that are not yet where they are to be ──
+
+
+def test_what_was_left_undone_with_a_verified_image_is_done_by_the_next_bake(web: Workplace) -> None:
+    web.bake_one()
+    (key,) = web.ansible.shared
+    artifact = web.ansible.shared[key]["artifact"]
+    web.ansible.shared[key] = {**web.ansible.shared[key], "unfinished": ["it is not everywhere"]}
+    web.forget_diary()
+    result = web.bake_one()
+    assert result.status is Status.UNCHANGED
+    assert web.ansible.labels() == ["find", "point"]
+    told = web.ansible.variables_of("point")
+    assert told["bakery_artifact"] == artifact
+    assert told["bakery_checked"]["checks"]["passed"] == 3
+    assert web.notes == [f"{artifact['id']} is verified, but it is not everywhere: finishing that"]
+    assert web.catalog.images()[-1].artifact["regions"] == ["everywhere"]
