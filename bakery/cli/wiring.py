@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from bakery.load.vars_files import load_vars_file
 from bakery.model.plan import Plan, Toolchain, World
 from bakery.model.progress import Event
 from bakery.model.project import Project, Timeouts
+from bakery.model.records import BaseRecord
 from bakery.planning import plan, wanted_sets
 from bakery.ports import Watch
 
@@ -100,6 +101,12 @@ class Planner:
 
     def __call__(self) -> Plan:
         return plan(self.project, self.wanted, read_world(self.project, self.kitchen))
+
+    def with_base(self, record: BaseRecord) -> Plan:
+        """The plan as it would be if a base were recorded so."""
+        world = read_world(self.project, self.kitchen)
+        bases = {**world.bases, (record.target, record.spec): record}
+        return plan(self.project, self.wanted, replace(world, bases=bases))
 
 
 def require_open_vaults(project: Project, kitchen: Kitchen, wanted: Plan, *, rebake: bool) -> None:

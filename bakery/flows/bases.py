@@ -43,7 +43,7 @@ def ensure_base(
             raise
         except MachineError as error:
             raise MachineError(error.message, where=base.where, hint=error.hint) from error
-        record = _record(target, base, up["base"])
+        record = base_record(target, base, up["base"])
         kitchen.catalog.add_base(record)
         return record
 
@@ -52,7 +52,8 @@ def _say_waiting(kitchen: Kitchen, base: BaseSpec) -> None:
     kitchen.watch(Note(None, f"base '{base.name}' is being made by another bake: waiting for it"))
 
 
-def _record(target: str, base: BaseSpec, made: Mapping[str, Any]) -> BaseRecord:
+def base_record(target: str, base: BaseSpec, made: Mapping[str, Any]) -> BaseRecord:
+    """The record of a base that the target handed up."""
     return BaseRecord(
         target=target,
         name=base.name,

@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake
-from bakery.flows.kitchen import Kitchen
-from bakery.model.plan import SetPlan
+from bakery.flows.bases import base_record
+from bakery.flows.kitchen import BaseGone, Kitchen
+from bakery.model.plan import Plan, SetPlan
+from bakery.model.records import BaseRecord
 
 
 @dataclass(frozen=True)
 class Estimate:
     """The target's answer: ``details`` for programs, ``sections`` for people.
 
-    ``found`` is the artifact that a bake would find there instead of making one. With ``trouble`` the target
-    could not be asked, and the rest is empty.
+    ``found`` is the artifact that a bake would find there instead of making one, ``unfinished`` what it would
+    still do to hand that out, as ends of sentences. With ``trouble`` the target could not be asked, and the
+    rest is empty.
     """
 
     details: Mapping[str, Any]
     sections: tuple[Mapping[str, Any], ...] = ()
     found: Mapping[str, Any] | None = None
+    unfinished: tuple[str, ...] = ()
     trouble: BakeryError | None = None
 
 
-def estimate(kitchen: Kitchen, plan: SetPlan) -> Estimate | None:
-    """What a bake of ``plan`` would take; None if nothing is to be baked or the target does not tell."""
+def estimate(kitchen: Kitchen, plan: SetPlan, replan: Callable[[BaseRecord], Plan]) -> Estimate | None:
+    """What a bake of ``plan`` would take; None if nothing is to be baked or the target does not tell.
+
+    Where the base was never looked up, the target tells what it is now: ``replan`` plans with that, so that
+    an image that is there already is found. The catalog is not told of it.
+    """
     target = kitchen.targets.get(plan.target)
     if plan.image or not target or not target.kind.estimates:
         return None
     try:
         up = kitchen.run("estimate.yml", plan.target, _asked(kitchen, plan))
+        if plan.base_record is None:
+            plan = _same(plan, replan(base_record(plan.target, plan.base, up["base"])))
+            up = kitchen.run("estimate.yml", plan.target, _asked(kitchen, plan))
     except InterruptedBake:
         raise
+    except BaseGone as error:
+        return Estimate({}, trouble=error.of(plan.base, plan.target) if plan.base_record else error)
     except BakeryError as error:
         return Estimate({}, trouble=error)
-    return Estimate(up["estimate"], tuple(up["sections"]), up.get("found") or None)
+    return Estimate(
+        up["estimate"],
+        tuple(up["sections"]),
+        found=up.get("found") or None,
+        unfinished=tuple(up.get("unfinished") or ()),
+    )
+
+
+def _same(one: SetPlan, plan: Plan) -> SetPlan:
+    return next(
+        other for other in plan.sets if (other.role_set.name, other.target) == (one.role_set.name, one.target)
+    )
 
 
 def _asked(kitchen: Kitchen, plan: SetPlan) -> dict[str, Any]:

@@ -40,6 +40,9 @@ def _planned_set(one: SetPlan, estimate: Estimate | None) -> PlannedSet:
     if estimate.found:
         planned["status"] = "unchanged"
         planned["why"] = f"{one.target} has it: {estimate.found.get('id')}"
+        if estimate.unfinished:
+            undone = "; ".join(estimate.unfinished)
+            planned["why"] += f", but {undone}: a bake finishes that"
         return planned
     planned["estimate"] = estimate.details or None
     if estimate.trouble:

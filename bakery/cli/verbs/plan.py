@@ -39,8 +39,9 @@ def command(session: Session, *, names: tuple[str, ...], why: bool, targets: tup
     project = wiring.open_project(session)
     check_role_sets(project, names)
     with wiring.open_kitchen(session, project=project) as kitchen:
-        plan = wiring.planner(project, kitchen, names=names, targets=targets)()
-        estimates = [estimate(kitchen, one) for one in plan.sets]
+        planner = wiring.planner(project, kitchen, names=names, targets=targets)
+        plan = planner()
+        estimates = [estimate(kitchen, one, planner.with_base) for one in plan.sets]
         document = plan_document(plan, estimates)
     answer(session, document, lambda paint: plan_text(document, paint, why=why, estimates=estimates))
     troubles = [one.trouble for one in estimates if one and one.trouble]

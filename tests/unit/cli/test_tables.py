@@ -31,7 +31,8 @@ from bakery.cli.tables.upkeep import (
     sweep_document,
     sweep_text,
 )
-from bakery.errors import ChecksError, Place, ProvisionError
+from bakery.errors import ChecksError, MachineError, Place, ProvisionError
+from bakery.flows.estimate import Estimate
 from bakery.flows.inspect import ImageView
 from bakery.flows.upkeep import PrunePlan, Swept
 from bakery.model.records import CheckReport
@@ -101,6 +102,49 @@ def test_plan_says_why(shop: Workplace, golden: Golden) -> None:
 def test_plan_of_what_is_baked(shop: Workplace, golden: Golden) -> None:
     shop.bake()
     golden("plan_unchanged", steady(plan_text(plan_document(shop.plan()), NARROW, why=False)))
+
+
+ESTIMATE = Estimate(
+    {"calls": [{"action": "RunThem", "times": 2}]},
+    (
+        {"title": "two machines, one after the other", "rows": [["base", "image-1 (x86_64)"], ["try", "a"]]},
+        {"title": "calls that change something", "rows": [["2 ×", "RunThem"], ["12 ×", "EndThem"]]},
+    ),
+)
+
+
+def test_plan_tells_what_a_target_says_of_a_bake(shop: Workplace, golden: Golden) -> None:
+    shop.bake("web")
+    plan, estimates = shop.plan(), [None, ESTIMATE]
+    document = plan_document(plan, estimates)
+    golden("plan_estimate", steady(plan_text(document, NARROW, why=False, estimates=estimates)))
+    web, db = document["sets"]
+    assert "estimate" not in web
+    assert db["estimate"] == ESTIMATE.details
+    assert "error" not in db
+
+
+def test_plan_tells_that_a_target_cannot_be_asked(shop: Workplace, golden: Golden) -> None:
+    trouble = MachineError("nobody is logged in", hint="log in")
+    plan, estimates = shop.plan(), [Estimate({}, trouble=trouble), None]
+    document = plan_document(plan, estimates)
+    golden("plan_trouble", steady(plan_text(document, NARROW, why=False, estimates=estimates)))
+    body = document["sets"][0]
+    assert body["estimate"] is None
+    assert (body["error"]["message"], body["error"]["exit_code"]) == ("nobody is logged in", 5)
+
+
+def test_plan_of_what_a_target_has_is_unchanged(shop: Workplace) -> None:
+    plan = shop.plan()
+    there = Estimate({}, found={"id": "image-1"})
+    half = Estimate({}, found={"id": "image-2"}, unfinished=("it is not there",))
+    document = plan_document(plan, [there, half])
+    assert [one["status"] for one in document["sets"]] == ["unchanged", "unchanged"]
+    assert [one["why"] for one in document["sets"]] == [
+        "null has it: image-1",
+        "null has it: image-2, but it is not there: a bake finishes that",
+    ]
+    assert plan_text(document, NARROW, why=False).endswith("every image is there and verified.")
 
 
 def test_bake_that_succeeded(golden: Golden) -> None:
