@@ -119,3 +119,17 @@ def test_an_answer_that_did_not_come_is_told_from_a_call_that_was_never_made() -
     assert told(EndpointConnectionError(endpoint_url="https://ec2")).lost
     assert not told(NoCredentialsError()).lost
     assert not told(ParamValidationError(report="no")).lost
+
+
+def test_a_region_that_nobody_knows_is_told_with_the_one_that_is_meant() -> None:
+    def said(region: str) -> str:
+        error = EndpointConnectionError(endpoint_url=f"https://ec2.{region}.amazonaws.com")
+        with (
+            pytest.raises(AwsFailure) as caught,
+            translated("look", operation="describe_images", region=region),
+        ):
+            raise error
+        return str(caught.value)
+
+    assert "boto3 knows no region 'eu-centrall-1', did you mean eu-central-1?" in said("eu-centrall-1")
+    assert said("eu-central-1").endswith("see whether the network reaches it")

@@ -149,3 +149,17 @@ def test_who_may_not_look_at_keys_learns_it_later() -> None:
     refuse_unshareable(account, kms_key="alias/own", encrypted=True)
     account.answers["get_ebs_encryption_by_default"] = refusal("UnauthorizedOperation")
     refuse_unshareable(account, kms_key="", encrypted=False)
+
+
+def test_a_copy_under_a_key_of_aws_is_refused_with_the_option_that_mends_it() -> None:
+    account = keys()
+    account.answers["describe_key"] = lambda KeyId: {  # noqa: N803  # AWS's name
+        "KeyMetadata": {"KeyId": KeyId, "KeyManager": "CUSTOMER" if KeyId == "alias/own" else "AWS"}
+    }
+    with pytest.raises(MachineFailure, match=r"as distribute\.regions\.eu-west-1\.kms_key"):
+        refuse_unshareable(account, kms_key="alias/own", encrypted=True, regions={"eu-west-1": None})
+    with pytest.raises(MachineFailure, match=r"as distribute\.regions\.eu-west-1\.kms_key"):
+        refuse_unshareable(account, kms_key="", encrypted=False, regions={"eu-west-1": {"encrypted": True}})
+    own = {"eu-west-1": {"kms_key": "alias/own"}, account.region: {}}
+    refuse_unshareable(account, kms_key="alias/own", encrypted=True, regions=own)
+    refuse_unshareable(account, kms_key="", encrypted=False, regions={"eu-west-1": {}})

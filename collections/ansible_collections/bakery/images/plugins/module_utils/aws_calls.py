@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from threading import Lock
@@ -19,6 +19,8 @@ _Answer = TypeVar("_Answer")
 
 # With the growing, jittered pauses of the mode "standard" these outlast a minute of throttling.
 _ATTEMPTS = 9
+# A region that boto3 does not know is rather mistyped than new: nobody waits a minute to learn that.
+_ATTEMPTS_ANYWHERE = 2
 _CONNECT_S, _READ_S = 10, 60
 # The first look comes soon, for what is usually fast; later ones are as rare as they may be for a look to
 # find a change within three seconds.
@@ -57,6 +59,11 @@ class AwsFailure(MachineFailure):
     def not_found(self) -> bool:
         """Whether the service does not know what the call was about (yet, or any more)."""
         return ".NotFound" in self.code or self.code in {"NoSuchEntity", "ParameterNotFound"}
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether the credentials may not make the call."""
+        return self.code in _FORBIDDEN
 
 
 class Aws:
@@ -102,9 +109,11 @@ class Aws:
 @cache
 def client(service: str, region: str, attempts: int) -> Any:
     """A client of boto3's, made once: making one costs more than its calls."""
-    boto3, config = _boto3()
+    _boto, config = _boto3()
     with _MAKING:
-        return boto3.client(
+        if region not in known_regions():
+            attempts = min(attempts, _ATTEMPTS_ANYWHERE)
+        return _session().client(
             service,
             region_name=region,
             config=config(
@@ -116,16 +125,25 @@ def client(service: str, region: str, attempts: int) -> Any:
         )
 
 
+@cache
+def known_regions() -> frozenset[str]:
+    """The regions with EC2 that this boto3 knows; there may be newer ones."""
+    session = _session()
+    partitions = session.get_available_partitions()
+    return frozenset(
+        region for one in partitions for region in session.get_available_regions("ec2", partition_name=one)
+    )
+
+
 def load_for_forks() -> None:
     """Have what is slow to load in memory: a process forked from this one has its first answer 2 s sooner.
 
     Where boto3 is missing, the first call says so.
     """
     with suppress(MachineFailure):
-        boto3, _config = _boto3()
         # Not used for any call: with keys of its own it looks for no others.
         own = {"aws_access_key_id": "-", "aws_secret_access_key": "-"}
-        boto3.client("ec2", region_name="us-east-1", **own)
+        _session().client("ec2", region_name="us-east-1", **own)
 
 
 def _boto3() -> tuple[Any, Any]:
@@ -135,6 +153,13 @@ def _boto3() -> tuple[Any, Any]:
     except ImportError as error:
         raise MachineFailure("the target ec2 needs boto3; install boto3 for this Python") from error
     return boto3, Config
+
+
+@cache
+def _session() -> Any:
+    """Has in memory what is slow to load: who the regions are, and what the services can do."""
+    boto3, _config = _boto3()
+    return boto3.session.Session()
 
 
 def _region() -> str:
@@ -160,7 +185,7 @@ def translated(about: str, *, operation: str, region: str) -> Iterator[None]:
     except BotoCoreError as error:
         text = str(error).strip().rstrip(".")
         raise AwsFailure(
-            f"could not {about} in {region}: {text}{_advice(type(error).__name__)}",
+            f"could not {about} in {region}: {text}{_advice(error, region)}",
             lost=isinstance(error, (NoConnection, HTTPClientError)),
         ) from error
 
@@ -176,12 +201,20 @@ def _sentence(about: str, operation: str, region: str, *, code: str, text: str) 
     return f"{where}: {said}"
 
 
-def _advice(error: str) -> str:
-    advice: Mapping[str, str] = {
-        "NoCredentialsError": "; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in with your usual tool",
-        "EndpointConnectionError": "; see whether the region exists and the network reaches it",
-    }
-    return advice.get(error, "")
+def _advice(error: Exception, region: str) -> str:
+    from difflib import get_close_matches
+
+    from botocore.exceptions import ConnectionError as NoConnection
+    from botocore.exceptions import HTTPClientError, NoCredentialsError
+
+    if isinstance(error, NoCredentialsError):
+        return "; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in with your usual tool"
+    if isinstance(error, (NoConnection, HTTPClientError)) and region not in known_regions():
+        close = get_close_matches(region, sorted(known_regions()), n=1)
+        return f"; boto3 knows no region '{region}'" + (f", did you mean {close[0]}?" if close else "")
+    if type(error).__name__ == "EndpointConnectionError":
+        return "; see whether the network reaches it"
+    return ""
 
 
 def known_by_now(look: Callable[[], _Answer], *, patience_s: float = NOT_FOUND_PATIENCE_S) -> _Answer:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
     own_images,
     tags_of,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import Audience, SharedImage
 
 _AVAILABLE = {"Name": "state", "Values": ["available"]}
 
@@ -46,6 +47,19 @@ def find_baked(aws: Aws, recipe: Recipe, *, regions: Sequence[str]) -> dict[str,
     passed = tags_of(image).get(ec2_tags.PASSED, "")
     found = {**artifact_of(image, aws.region), "regions": copies}
     return {**found, "checks_passed": int(passed) if passed.isdigit() else 0}
+
+
+def find_unfinished(
+    aws: Aws, found: Mapping[str, Any], *, regions: Sequence[str], audience: Audience
+) -> list[str]:
+    """What was left undone when an image that ``find_baked`` found was handed out, as ends of sentences."""
+    there = {one["region"]: one["id"] for one in (found, *found["regions"])}
+    undone = [f"it is not in {region}" for region in regions if region not in there]
+    for region, image_id in there.items() if audience else ():
+        image = SharedImage(aws.in_region(region), image_id)
+        if image.observed() != image.wanted(audience):
+            undone.append(f"{image_id} in {region} is not shared as it should be")
+    return undone
 
 
 def _verified(aws: Aws, recipe: Recipe) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
     image_traits,
     root_disk,
 )
-from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.failure import BaseGone, MachineFailure
 
 _IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}\Z")
 # The names of Debian and OCI, and EC2's.
@@ -96,7 +96,7 @@ def describe_base(image: Mapping[str, Any], *, name: str, region: str) -> dict[s
 def _by_id(aws: Aws, image_id: str, architecture: str) -> dict[str, Any]:
     image = find_image(aws, image_id)
     if image is None:
-        raise MachineFailure(
+        raise BaseGone(
             f"there is no image {image_id} in {aws.region} that this account may use; ids differ from region "
             "to region"
         )
@@ -135,7 +135,9 @@ def _newest(aws: Aws, source: BaseSource) -> dict[str, Any]:
     )
     found = [image for page in pages for image in page["Images"] if image["State"] == "available"]
     if not found:
-        raise MachineFailure(f"there is no available {what} in {aws.region}; see the owner and the pattern")
+        raise MachineFailure(
+            f"there is no available {what} in {aws.region}; see the owner, the pattern and the region"
+        )
     usable = found if source.deprecated else [image for image in found if not _is_deprecated(image)]
     if not usable:
         raise MachineFailure(

@@ -110,7 +110,8 @@ class Estimate:
         yield "EnableImageDeprecation", there.images * there.deprecated
         yield "EnableImageDeregistrationProtection", there.images * there.protected
         yield "ModifyImageAttribute", there.images * any(there.audience.values())
-        yield "ModifySnapshotAttribute", there.images * bool(there.audience.get("accounts"))
+        disks = 1 + len(self.prepared.image.other_devices)
+        yield "ModifySnapshotAttribute", there.images * disks * bool(there.audience.get("accounts"))
 
 
 def told(estimate: Estimate) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def shown(estimate: Estimate) -> list[dict[str, Any]]:
         ("root volume", _volume(estimate)),
     ]
     image = [
-        ("name", " or ".join(estimate.names)),
+        ("name", " or ".join(estimate.names) or "by its fingerprint, which is not known yet"),
         ("regions", ", ".join((estimate.region, *there.regions))),
         *([("used by", ", ".join(audience))] if audience else []),
     ]

@@ -172,10 +172,29 @@ class SharedImage:
         )
 
 
-def refuse_unshareable(aws: Aws, *, kms_key: str, encrypted: bool) -> None:
-    """MachineFailure if what such a volume becomes could not be shared; asked before there is a volume."""
-    if not kms_key and not (encrypted or _encrypts_by_default(aws)):
-        return
+def refuse_unshareable(
+    aws: Aws,
+    *,
+    kms_key: str,
+    encrypted: bool,
+    regions: Mapping[str, Mapping[str, Any] | None] | None = None,
+) -> None:
+    """MachineFailure if what such a volume becomes could not be shared, or not its copy in one of ``regions``
+    (with the options of each); asked before there is a volume.
+    """
+    is_encrypted = bool(kms_key or encrypted or _encrypts_by_default(aws))
+    if is_encrypted:
+        _refuse_managed(aws, kms_key, "image.volume.kms_key")
+    for region, options in (regions or {}).items():
+        if region == aws.region:
+            continue
+        there, key = aws.in_region(region), (options or {}).get("kms_key") or ""
+        if key or is_encrypted or (options or {}).get("encrypted") or _encrypts_by_default(there):
+            _refuse_managed(there, key, f"distribute.regions.{region}.kms_key")
+
+
+def _refuse_managed(aws: Aws, kms_key: str, option: str) -> None:
+    """MachineFailure if AWS manages the key, or without one the default key of the region."""
     try:
         key = kms_key or aws.call("get_ebs_default_kms_key_id", "ask for the default key")["KmsKeyId"]
         answer = aws.call("describe_key", f"look at the key {key}", service="kms", KeyId=key)
@@ -186,8 +205,8 @@ def refuse_unshareable(aws: Aws, *, kms_key: str, encrypted: bool) -> None:
     metadata = answer["KeyMetadata"]
     if metadata.get("KeyManager") == "AWS" or metadata["KeyId"] == managed_key(aws):
         raise MachineFailure(
-            f"an image under the key {key} could not be shared, which AWS manages for this account alone; "
-            "write a key of your own as image.volume.kms_key"
+            f"an image under the key {key} could not be shared, which AWS manages for this account alone in "
+            f"{aws.region}; write a key of your own as {option}"
         )
 
 

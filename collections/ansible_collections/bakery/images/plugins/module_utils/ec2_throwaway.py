@@ -10,6 +10,7 @@ to log in, and a journal that tells of a call whose answer may not have come.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from ansible_collections.bakery.images.plugins.module_utils.aws_calls import (
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_description import describe, write_programs
 from ansible_collections.bakery.images.plugins.module_utils.ec2_fresh import check_fresh
+from ansible_collections.bakery.images.plugins.module_utils.ec2_images import find_image
 from ansible_collections.bakery.images.plugins.module_utils.ec2_instance import (
     LIVING,
     InstanceEnded,
@@ -50,6 +52,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_network import (
     let_in,
     make_group,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_permissions import refuse_unpermitted
 from ansible_collections.bakery.images.plugins.module_utils.ec2_readiness import (
     wait_for_cloud_init,
     wait_for_ssh,
@@ -63,6 +66,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_request import (
     client_token,
     read_image,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import refuse_unshareable
 from ansible_collections.bakery.images.plugins.module_utils.ec2_user_data import (
     USER_KEY,
     Keys,
@@ -70,7 +74,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_user_data import
     user_data,
     write_known_hosts,
 )
-from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.failure import BaseGone, MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.interruptions import noticed
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
     Journal,
@@ -112,7 +116,7 @@ class Launched:
 
 def prepare(aws: Aws, wanted: Wanted) -> Prepared:
     """Look up what a launch needs, and change nothing; MachineFailure if it cannot work."""
-    image = _image(aws, wanted.image)
+    image = _image(aws, wanted)
     check_volume(wanted.volume, image)
     subnets = find_subnets(aws, wanted.network.subnets)
     types = wanted.instance_types or (image.usual_type,)
@@ -122,13 +126,13 @@ def prepare(aws: Aws, wanted: Wanted) -> Prepared:
     return Prepared(wanted, image, launch_plan(types, subnets, wanted.markets), cidr)
 
 
-def _image(aws: Aws, image_id: str) -> SourceImage:
-    answer = aws.call("describe_images", f"find the image {image_id}", ImageIds=[image_id])
-    if not answer["Images"]:
-        raise MachineFailure(f"{aws.region} has no image {image_id}, or it is not shared with us")
-    described = answer["Images"][0]
+def _image(aws: Aws, wanted: Wanted) -> SourceImage:
+    described = find_image(aws, wanted.image)
+    if described is None:
+        gone = BaseGone if wanted.kind == "bake" else MachineFailure
+        raise gone(f"{aws.region} has no image {wanted.image} any more, or it is not shared with us")
     if described.get("State", "available") != "available":
-        raise MachineFailure(f"image {image_id} is {described['State']}; only an available one boots")
+        raise MachineFailure(f"image {wanted.image} is {described['State']}; only an available one boots")
     return read_image(described)
 
 
@@ -155,8 +159,16 @@ class Ec2Machines:
         found: dict[str, Any] = machine
         return found
 
-    def prepare(self, wanted: Wanted) -> Prepared:
-        """Look up what a launch needs; MachineFailure if it cannot work."""
+    def prepare(self, wanted: Wanted, share_in: Mapping[str, Any] | None = None) -> Prepared:
+        """Look up what a launch needs; MachineFailure if it cannot work.
+
+        With ``share_in``, the regions that get a copy of its image, also if that could not be shared.
+        """
+        if share_in is not None:
+            volume = wanted.volume
+            refuse_unshareable(
+                self._aws, encrypted=bool(volume.encrypted), kms_key=volume.kms_key or "", regions=share_in
+            )
         return prepare(self._aws, wanted)
 
     def launch(self, prepared: Prepared) -> Launched:
@@ -259,6 +271,8 @@ class _Launch:
         text = user_data(keys, ttl_s=self._wanted.ttl_s, quiet=self._wanted.kind == "bake")
         request = Request(self._wanted, self._prepared.image, tags, groups, text)
         watched, instance = self._start(request)
+        if self._wanted.kind == "bake":  # now, while it boots, and not when its roles were applied
+            refuse_unpermitted(self._aws, instance, tags)
         return self._boot(watched, instance, keys)
 
     def _group(self, tags: dict[str, str]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.failure import BaseGone, MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerCorrupt, StoreError
 
 HOME_OPTION: dict[str, Any] = {"home": {"type": "path", "required": True}}
@@ -36,6 +36,8 @@ def failure(error: Exception) -> dict[str, Any]:
     result: dict[str, Any] = {"msg": str(error)}
     if isinstance(error, LayerCorrupt):
         result["bakery_error"] = {"kind": "layer_corrupt", "layer": error.layer_id}
+    if isinstance(error, BaseGone):
+        result["bakery_error"] = {"kind": "base_gone"}
     return result
 
 

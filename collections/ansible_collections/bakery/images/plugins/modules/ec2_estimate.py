@@ -63,10 +63,9 @@ options:
     description: How long the last bake took, in seconds.
     type: float
   regions:
-    description: Other regions that get a copy.
-    type: list
-    elements: str
-    default: []
+    description: Other regions that get a copy, as M(bakery.images.ec2_image_copy) takes them.
+    type: dict
+    default: {}
   accounts:
     description: Accounts that may use the image.
     type: list
@@ -105,7 +104,8 @@ EXAMPLES = r"""
     launch:
       instance_types: [t3.small]
       market: [spot, on-demand]
-    regions: [eu-west-1]
+    regions:
+      eu-west-1: {}
   register: estimated
 """
 
@@ -120,6 +120,10 @@ estimate:
       bake takes.
   returned: success
   type: dict
+base:
+  description: The base, as M(bakery.images.ec2_image_info) tells of it; it has no name.
+  returned: success
+  type: dict
 sections:
   description: The same for people; each section has a C(title) and C(rows) of two texts.
   returned: success
@@ -131,7 +135,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
-from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import resolve
+from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import describe_base, resolve
 from ansible_collections.bakery.images.plugins.module_utils.ec2_capture import image_names
 from ansible_collections.bakery.images.plugins.module_utils.ec2_estimate import (
     Distribution,
@@ -164,7 +168,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "role_set": {"type": "str", "default": ""},
             "fingerprint": {"type": "str", "default": ""},
             "last_s": {"type": "float"},
-            "regions": {"type": "list", "elements": "str", "default": []},
+            "regions": {"type": "dict", "default": {}},
             "deprecate_after_days": {"type": "int"},
             "protect": {"type": "bool", "default": False},
             **AUDIENCE_OPTIONS,
@@ -179,19 +183,19 @@ def look(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG
     audience = {kind: tuple(params[kind]) for kind in AUDIENCE}
     if any(audience.values()):
         volume = params["volume"]
-        refuse_unshareable(aws, encrypted=bool(volume["encrypted"]), kms_key=volume["kms_key"] or "")
+        refuse_unshareable(
+            aws,
+            encrypted=bool(volume["encrypted"]),
+            kms_key=volume["kms_key"] or "",
+            regions=params["regions"],
+        )
     base = resolve(aws, source_of(params["base"]))
     estimate = Estimate(
         prepared=prepare(aws, wanted_of(params, "planned", image=base.image["ImageId"])),
         region=aws.region,
-        names=image_names(
-            params["name"],
-            role_set=params["role_set"],
-            fingerprint=params["fingerprint"],
-            machine_id="planned",
-        )[:1],
+        names=_names(params),
         distribution=Distribution(
-            regions=tuple(params["regions"]),
+            regions=tuple(region for region in params["regions"] if region != aws.region),
             audience=audience,
             deprecated=params["deprecate_after_days"] is not None,
             protected=params["protect"],
@@ -201,9 +205,23 @@ def look(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG
     return {
         "changed": False,
         "estimate": told(estimate),
+        "base": describe_base(base.image, name="", region=aws.region),
         "sections": shown(estimate),
         "warnings": list(base.warnings),
     }
+
+
+def _names(params: dict[str, Any]) -> tuple[str, ...]:
+    """The name that is tried first; none where it would end with a fingerprint that is not known."""
+    if not params["name"] and not params["fingerprint"]:
+        return ()
+    names = image_names(
+        params["name"],
+        role_set=params["role_set"],
+        fingerprint=params["fingerprint"],
+        machine_id="planned",
+    )
+    return names[:1]
 
 
 if __name__ == "__main__":

@@ -65,6 +65,10 @@ options:
         description: The key, by id, ARN or alias. Otherwise the account's default counts.
         type: str
         default: ''
+      regions:
+        description: The regions that get a copy, as M(bakery.images.ec2_image_copy) takes them.
+        type: dict
+        default: {}
   fingerprint:
     description: Fingerprint of all inputs of a bake.
     type: str
@@ -76,7 +80,22 @@ options:
     description: The image must have been baked from this role set.
     type: str
   regions:
-    description: Other regions in which the image that is found may have copies.
+    description: Other regions in which the image that is found is to have copies.
+    type: list
+    elements: str
+    default: []
+  accounts:
+    description: Accounts that are to use the image that is found, and its copies.
+    type: list
+    elements: str
+    default: []
+  organizations:
+    description: Organizations that are to use it, by ARN.
+    type: list
+    elements: str
+    default: []
+  organizational_units:
+    description: Organizational units that are to use it, by ARN.
     type: list
     elements: str
     default: []
@@ -141,19 +160,35 @@ found:
     - Empty if there is none.
   returned: when O(fingerprint) is given
   type: dict
+unfinished:
+  description:
+    - What was left undone when the image was handed out to O(regions) and others, each as the end of a
+      sentence. Sharing is looked at only if somebody is to use the image.
+  returned: when O(fingerprint) is given
+  type: list
+  elements: str
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
-from ansible_collections.bakery.images.plugins.module_utils.ec2_baked import Recipe, find_baked
+from ansible_collections.bakery.images.plugins.module_utils.ec2_baked import (
+    Recipe,
+    find_baked,
+    find_unfinished,
+)
 from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import (
     describe_base,
     resolve,
 )
-from ansible_collections.bakery.images.plugins.module_utils.ec2_options import BASE_OPTION, source_of
-from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import refuse_unshareable
+from ansible_collections.bakery.images.plugins.module_utils.ec2_options import (
+    AUDIENCE,
+    AUDIENCE_OPTIONS,
+    BASE_OPTION,
+    source_of,
+)
+from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import Audience, refuse_unshareable
 from ansible_collections.bakery.images.plugins.module_utils.wire import REGION_OPTION, run_module
 
 
@@ -171,12 +206,14 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
                 "options": {
                     "encrypted": {"type": "bool", "default": False},
                     "kms_key": {"type": "str", "default": "", "no_log": False},
+                    "regions": {"type": "dict", "default": {}},
                 },
             },
             "fingerprint": {"type": "str"},
             "checks_digest": {"type": "str", "default": ""},
             "role_set": {"type": "str"},
             "regions": {"type": "list", "elements": "str", "default": []},
+            **AUDIENCE_OPTIONS,
         },
         required_one_of=[("base", "fingerprint")],
     )
@@ -194,7 +231,12 @@ def find(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG
         result["warnings"] = list(resolved.warnings)
     if params["fingerprint"]:
         recipe = Recipe(params["fingerprint"], params["checks_digest"], params["role_set"] or "")
-        result["found"] = find_baked(aws, recipe, regions=params["regions"])
+        found = find_baked(aws, recipe, regions=params["regions"])
+        audience = Audience(**{name: frozenset(params[name]) for name in AUDIENCE})
+        result["found"] = found
+        result["unfinished"] = (
+            find_unfinished(aws, found, regions=params["regions"], audience=audience) if found else []
+        )
     return result
 
 

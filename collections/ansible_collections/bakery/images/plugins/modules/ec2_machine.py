@@ -56,6 +56,14 @@ options:
   role_set:
     description: Name of the role set that the machine is for, a tag.
     type: str
+  share_in:
+    description:
+      - The regions that get a copy of the machine's image which others shall use, each with a dictionary that
+        may have C(kms_key) and C(encrypted), as with M(bakery.images.ec2_image_copy). Empty if only the image
+        itself is to be shared.
+      - Fails before anything is made if O(volume) or a copy would be under a key that AWS manages, with which
+        nothing can be shared. Without this option nothing is asked.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -191,6 +199,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "image": {"type": "str"},
             "proof": {"type": "bool", "default": False},
             "role_set": {"type": "str"},
+            "share_in": {"type": "dict"},
             **LAUNCH_OPTIONS,
             **OWNER_OPTIONS,
         },
@@ -220,7 +229,8 @@ def ensure_started(machines: Ec2Machines, params: dict[str, Any], *, apply: bool
             role_set=params["role_set"],
             owner=Owner.from_wire(params["owner"]),
             ttl_s=params["ttl_s"],
-        )
+        ),
+        params["share_in"],
     )
     if not apply:
         return {"changed": True, "attempts": [attempt.told("planned") for attempt in prepared.plan]}
