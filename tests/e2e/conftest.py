@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.machines import Machines
 
 if TYPE_CHECKING:
+    from tests.e2e.ec2_account import Account
     from tests.e2e.ec2_machines import Ec2Target
     from tests.ec2world.world import World
 
@@ -158,6 +159,14 @@ def new_kitchen(tmp_path: Path, repository: Path, home: Path, bakery_command: Pa
 @pytest.fixture
 def kitchen(new_kitchen: Callable[[], Kitchen]) -> Kitchen:
     return new_kitchen()
+
+
+@pytest.fixture
+def account(tmp_path: Path, bakery_command: Path, world: World) -> Account:
+    """A project of two roles with a home of its own, and an empty account of EC2."""
+    from tests.e2e.ec2_account import make_account  # needs what tests of EC2 alone need
+
+    return make_account(bakery_command, tmp_path, world)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_reach import
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner, boot_id, process_start
 from ansible_collections.bakery.images.plugins.modules import ec2_image
 from ansible_collections.bakery.images.plugins.plugin_utils.in_worker import run_main
+from moto.ec2.models import ec2_backends
 
 from tests.ec2world.logins import Login
 from tests.ec2world.world import World
@@ -209,6 +210,27 @@ def nothing_left(world: World, *regions: str) -> None:
 def newest(world: World) -> str:
     """The image that was made last."""
     return world.left()["images"][-1]
+
+
+def written(world: World, artifact: dict[str, Any]) -> set[str]:
+    """Files that are new on the image's disk where the bake, or the machine itself, would leave something."""
+    (snapshot,) = artifact["snapshots"]
+    disk = ec2_backends[world.account][world.region].snapshots[snapshot].disk
+    layer = disk.store / disk.layers[-1]
+    watched = (
+        "etc/ssh",
+        "opt",
+        "root",
+        "run",
+        "tmp",
+        "usr",
+        "var/lib/cloud",
+        "var/lib/dhcp",
+        "var/log",
+        "var/tmp",
+    )
+    found = [path for place in watched for path in (layer / place).rglob("*")]
+    return {f"/{path.relative_to(layer)}" for path in found if path.is_file() and not path.is_symlink()}
 
 
 _CALLBACK = """

@@ -6,98 +6,19 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 
-from tests.e2e.conftest import Kitchen
-from tests.e2e.small_project import write
+from tests.e2e.ec2_account import CHECKS, NOTHING, Account, tags_of
 from tests.ec2world.calls import Call
-from tests.ec2world.world import World
 
 pytestmark = pytest.mark.slow
 
-_PROJECT = """\
-version: 1
-bases:
-  debian-12:
-    ami: {{owner: "{owner}", name: debian-12-amd64-*}}
-role_sets:
-  web:
-    base: debian-12
-    roles: [first, second]
-    checks: [checks]
-    targets: [ec2]
-targets:
-  ec2:
-    region: {region}
-    launch: {{address: private}}
-"""
-_CHECKS = """\
-def test_both_roles_are_in_the_image(host):
-    assert host.file("/etc/first").content_string == "one"
-    assert host.file("/etc/second").content_string == "two"
-
-
-def test_the_image_booted_as_a_new_instance(host):
-    assert host.run("cloud-init status").stdout.strip() == "status: done"
-"""
 _BROKEN = "---\n- name: Fail\n  ansible.builtin.command: /bin/false\n  changed_when: false\n"
-_NOTHING: dict[str, list[str]] = {
-    "instances": [],
-    "volumes": [],
-    "network-interfaces": [],
-    "security-groups": [],
-    "key-pairs": [],
-    "images": [],
-    "snapshots": [],
-}
-
-
-@dataclass(frozen=True)
-class Account(Kitchen):
-    """A kitchen whose AWS is a world."""
-
-    world: World = field(kw_only=True)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return super().environment | self.world.environment
-
-    def left(self) -> dict[str, list[str]]:
-        return self.world.left()
-
-    def describe(self, image: str) -> Mapping[str, Any]:
-        ec2 = boto3.client("ec2", **self.world.client_options)
-        (found,) = ec2.describe_images(ImageIds=[image])["Images"]
-        described: Mapping[str, Any] = found
-        return described
-
-    def made(self) -> list[str]:
-        """The calls that made, changed or removed something."""
-        return [action for action in self.world.actions() if not action.startswith(("Describe", "Get"))]
-
-
-@pytest.fixture
-def account(tmp_path: Path, bakery_command: Path, world: World) -> Account:
-    """A project of two roles with a home of its own, and an empty account."""
-    project = tmp_path / "shop"
-    for role, text in (("first", "one"), ("second", "two")):
-        tasks = project / "roles" / role / "tasks" / "main.yml"
-        tasks.parent.mkdir(parents=True)
-        tasks.write_text(write(f"/etc/{role}", text))
-    (project / "checks").mkdir()
-    (project / "checks" / "test_image.py").write_text(_CHECKS)
-    (project / "bakery.yml").write_text(_PROJECT.format(owner=world.base_owner, region=world.region))
-    return Account(bakery_command, tmp_path / "home", project, world=world)
-
-
-def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in thing["Tags"]}
 
 
 def test_a_role_set_becomes_a_verified_ami_and_stays_one(
@@ -107,7 +28,7 @@ def test_a_role_set_becomes_a_verified_ami_and_stays_one(
     assert (result["status"], result["checks"]["passed"]) == ("baked", 2)
     image = result["artifact"]["id"]
     left = account.left()
-    assert left == {**_NOTHING, "images": [image], "snapshots": left["snapshots"]}
+    assert left == {**NOTHING, "images": [image], "snapshots": left["snapshots"]}
     described = account.describe(image)
     assert described["State"] == "available"
     tags = tags_of(described)
@@ -184,20 +105,20 @@ def test_a_failing_role_leaves_nothing(account: Account) -> None:
     (account.project / "roles" / "second" / "tasks" / "main.yml").write_text(_BROKEN)
     outcome = account.bake("web", code=3)
     assert "role 'second'" in outcome.result["error"]["message"]
-    assert account.left() == _NOTHING
+    assert account.left() == NOTHING
     assert account.leftovers()["directories"] == []
 
 
 def test_an_image_that_fails_its_checks_is_not_verified_and_is_swept(account: Account) -> None:
     check = account.project / "checks" / "test_image.py"
-    check.write_text(_CHECKS.replace('"two"', '"three"'))
+    check.write_text(CHECKS.replace('"two"', '"three"'))
     outcome = account.bake("web", code=4)
     image = outcome.result["artifact"]["id"]
     assert tags_of(account.describe(image))["bakery:status"] == "unverified"
     assert account.left()["instances"] == []
     assert [path.stem for path in (account.home / "ec2" / "contents").iterdir()] == [image]
     account.run("sweep")
-    assert account.left() == _NOTHING
+    assert account.left() == NOTHING
     assert list((account.home / "ec2" / "contents").iterdir()) == []
 
 
@@ -243,7 +164,7 @@ def test_a_killed_bake_is_swept_from_the_account(account: Account, action: str, 
     if action == "CreateTags":  # it was verified by then
         assert [tags_of(account.describe(image))["bakery:status"] for image in left["images"]] == ["verified"]
     else:
-        assert left == {**_NOTHING, "security-groups": [mine]}
+        assert left == {**NOTHING, "security-groups": [mine]}
     assert account.leftovers()["journal"] == []
 
 
@@ -256,7 +177,7 @@ def test_an_interrupted_bake_takes_back_its_pending_image(account: Account) -> N
         stdout, _ = process.communicate()
     assert process.returncode == 130
     assert json.loads(stdout)["results"][0]["status"] == "failed"
-    assert account.left() == _NOTHING
+    assert account.left() == NOTHING
 
 
 def test_expired_credentials_are_told_and_swept_later(account: Account) -> None:
@@ -267,22 +188,11 @@ def test_expired_credentials_are_told_and_swept_later(account: Account) -> None:
     assert "AWS does not accept the credentials" in outcome.result["error"]["message"]
     account.world.faults.clear()
     account.run("sweep")
-    assert account.left() == _NOTHING
+    assert account.left() == NOTHING
 
 
 def test_without_credentials_nothing_is_begun(account: Account) -> None:
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    environment = {name: value for name, value in account.environment.items() if name not in names}
-    process = subprocess.run(
-        [account.command, "bake", "web", "--json"],
-        cwd=account.project,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 5
-    error = json.loads(process.stdout)["results"][0]["error"]
+    stranger = replace(account, without=frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}))
+    error = stranger.bake("web", code=5).result["error"]
     assert "set AWS_PROFILE or AWS_ACCESS_KEY_ID" in error["message"]
     assert account.world.actions() == []

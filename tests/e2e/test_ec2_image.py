@@ -16,7 +16,6 @@ from ansible_collections.bakery.images.plugins.modules import (
     ec2_image_info,
 )
 from ansible_collections.bakery.images.plugins.plugin_utils.in_worker import run_main
-from moto.ec2.models import ec2_backends
 
 from tests.e2e.ec2_machines import (
     FINGERPRINT,
@@ -24,6 +23,7 @@ from tests.e2e.ec2_machines import (
     newest,
     nothing_left,
     present,
+    written,
 )
 from tests.ec2world.logins import Login
 from tests.ec2world.waiting import until
@@ -111,27 +111,6 @@ def test_what_is_captured_boots_sealed_and_counts_once_it_is_verified(
     calls = len(world.calls)
     target.run("point", bakery_artifact=artifact, bakery_names=["web:latest"], bakery_options=options)
     assert all(action.startswith("Describe") for action in world.actions()[calls:])
-
-
-def written(world: World, artifact: dict[str, Any]) -> set[str]:
-    """Files that are new on the image's disk where the bake, or the machine itself, would leave something."""
-    (snapshot,) = artifact["snapshots"]
-    disk = ec2_backends[world.account][world.region].snapshots[snapshot].disk
-    layer = disk.store / disk.layers[-1]
-    watched = (
-        "etc/ssh",
-        "opt",
-        "root",
-        "run",
-        "tmp",
-        "usr",
-        "var/lib/cloud",
-        "var/lib/dhcp",
-        "var/log",
-        "var/tmp",
-    )
-    found = [path for place in watched for path in (layer / place).rglob("*")]
-    return {f"/{path.relative_to(layer)}" for path in found if path.is_file() and not path.is_symlink()}
 
 
 def boot_and_look(target: Ec2Target, image: str, *, identity: str, host_keys: str) -> None:
