@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
+import boto3
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -44,6 +45,12 @@ class Shim:
         self.faults = Faults()
         # Calls that moto does not know, or broke on: an error of this world and not of its user.
         self.broken: list[tuple[Call, str]] = []
+        session = boto3.session.Session()
+        self._regions = frozenset(
+            region
+            for partition in session.get_available_partitions()
+            for region in session.get_available_regions("ec2", partition_name=partition)
+        )
         self._moto = DomainDispatcherApplication(create_backend_app)
         # moto's models are for one thread. Machines that change state take the same lock.
         self._lock = lock
@@ -58,6 +65,8 @@ class Shim:
         return response(environ, start_response)
 
     def _answer(self, call: Call, environ: dict[str, Any]) -> Response | None:
+        if call.region and call.region not in self._regions:
+            return None  # the endpoint of such a region has no address
         rules = self.faults.met_by(call)
         for rule in rules:
             if rule.before:
