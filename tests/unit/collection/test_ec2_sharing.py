@@ -153,7 +153,7 @@ def test_who_may_not_look_at_keys_learns_it_later() -> None:
 
 def test_a_copy_under_a_key_of_aws_is_refused_with_the_option_that_mends_it() -> None:
     account = keys()
-    account.answers["describe_key"] = lambda KeyId: {  # noqa: N803  # AWS's name
+    account.answers["describe_key"] = lambda KeyId, **_: {  # noqa: N803  # AWS's name
         "KeyMetadata": {"KeyId": KeyId, "KeyManager": "CUSTOMER" if KeyId == "alias/own" else "AWS"}
     }
     with pytest.raises(MachineFailure, match=r"as distribute\.regions\.eu-west-1\.kms_key"):
