@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bakery.adapters.ansible.targets import target_kinds
 from bakery.cli import wiring
+from bakery.cli.doctor.needs import Asked
 from bakery.cli.session import Session
 from bakery.errors import InputError
 from bakery.load.project import find_project
@@ -24,6 +25,18 @@ def project_if_any(session: Session) -> Project | None:
         except InputError:
             return None
     return wiring.open_project(session)
+
+
+def targets_asked(project: Project | None) -> dict[str, Asked]:
+    """What ``bakery doctor`` is to ask of each kind of target.
+
+    In a project those are used that a role set names, outside of one those that are here: what is elsewhere
+    wants credentials and the like, which are nobody's need who does not use it.
+    """
+    if project is None:
+        return {kind.name: Asked(used=not kind.shared) for kind in target_kinds()}
+    used = {target for one in project.role_sets.values() for target in one.targets}
+    return {name: Asked(name in used, target.options) for name, target in project.targets.items()}
 
 
 def targets_with(step: str, project: Project | None, catalog: Catalog) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +26,12 @@ def probe(requirement: Requirement, home: Path) -> Finding:
     """Run the probe of one need; a command that does not exist or does not end is a need not met."""
     if requirement.root and os.geteuid() != 0:
         return _finding(requirement, State.SKIPPED, trouble="can only be tried by root")
-    words = {"{home}": str(_existing(home)), "{files}": str(requirement.files)}
+    words = {
+        "{home}": str(_existing(home)),
+        "{files}": str(requirement.files),
+        "{python}": sys.executable,
+        "{options}": json.dumps(dict(requirement.options)),
+    }
     argv = [_filled(word, words) for word in requirement.probe]
     try:
         done = subprocess.run(

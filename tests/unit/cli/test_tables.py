@@ -377,6 +377,8 @@ def test_doctor(golden: Golden, tmp_path: Path) -> None:
             "engine", "runs machines", State.MISSING, trouble="there is no command 'engine'", get="buy one"
         ),
         Finding("keyring", "for Ubuntu", State.MISSING, trouble="no such file", optional=True),
+        Finding("region", "is where", State.OK, found="eu-central-1, of the project"),
+        Finding("credentials", "say whose", State.MISSING, trouble="there are none; log in", optional=True),
         Finding("overlay mounts", "layers", State.SKIPPED, trouble="can only be tried by root"),
     )
     document = doctor_document(findings, [])

@@ -159,15 +159,31 @@ def _boto3() -> tuple[Any, Any]:
 def _session() -> Any:
     """Has in memory what is slow to load: who the regions are, and what the services can do."""
     boto3, _config = _boto3()
-    return boto3.session.Session()
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return boto3.session.Session()
+    except BotoCoreError as error:  # such as a profile that is not there
+        raise MachineFailure(f"the AWS configuration cannot be used: {error}") from error
+
+
+def configured_region() -> str | None:
+    """The region of the AWS configuration, if it names one."""
+    _boto3()  # says so where there is none
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        region: str | None = _session().region_name
+    except BotoCoreError as error:
+        raise MachineFailure(f"the AWS configuration cannot be used: {error}") from error
+    return region
 
 
 def _region() -> str:
-    boto3, _config = _boto3()
-    region = boto3.session.Session().region_name
+    region = configured_region()
     if not region:
         raise MachineFailure("no AWS region is configured; write 'region' or set AWS_DEFAULT_REGION")
-    return str(region)
+    return region
 
 
 @contextmanager
