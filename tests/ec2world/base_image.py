@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import (
@@ -16,7 +13,11 @@ from ansible_collections.bakery.images.plugins.module_utils.debian_base import (
 )
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import delete_tree
 
-SPEC = DebianSpec(suite="bookworm", packages=("cloud-init", "iproute2", "openssh-server", "sudo"))
+from tests.sharing import locked
+
+# A container does nothing with a kernel: the disk of virtual machines is made from the same tree.
+_KERNEL = ("initramfs-tools", "linux-image-cloud-amd64", "zstd")
+_SPEC = DebianSpec(suite="bookworm", packages=("cloud-init", "iproute2", "openssh-server", "sudo", *_KERNEL))
 # Where a machine finds its user data. /run is a tmpfs, so that nothing of it is in what is captured.
 SEED = "/run/ec2-seed"
 
@@ -54,14 +55,14 @@ MASKED = (
 
 def ensure_base_tree(home: Path) -> Path:
     """The base's frozen tree below ``home``, made unless it is there; one of several who want it does."""
-    recipe = json.dumps([vars(SPEC), _CLOUD_CONFIG, MASKED], sort_keys=True)
+    recipe = json.dumps([vars(_SPEC), _CLOUD_CONFIG, MASKED], sort_keys=True)
     tree = home / "bases" / hashlib.sha256(recipe.encode()).hexdigest()[:16]
     with locked(home / "bases.lock"):
         if not tree.exists():
             tree.parent.mkdir(mode=0o700, exist_ok=True)
             partial = tree.with_suffix(".partial")
             delete_tree(str(partial))
-            make_tree(SPEC, str(partial))
+            make_tree(_SPEC, str(partial))
             _make_into_image(partial)
             partial.rename(tree)
     return tree
@@ -81,11 +82,3 @@ def _make_into_image(tree: Path) -> None:
     (tree / "etc" / "cloud" / "cloud.cfg.d" / "90_ec2.cfg").write_text(_CLOUD_CONFIG)
     for unit in MASKED:
         (tree / "etc" / "systemd" / "system" / unit).symlink_to("/dev/null")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -1,4 +1,4 @@
-"""The disk of the base AMI whose instances are virtual machines: the same Debian, with a kernel."""
+"""The disk of the base AMI whose instances are virtual machines: the same Debian, which has a kernel."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ansible_collections.bakery.images.plugins.module_utils.debian_base import clear_devices, make_tree
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import delete_tree
 
-from tests.ec2world.base_image import MASKED, SPEC, locked
+from tests.ec2world.base_image import ensure_base_tree
+from tests.sharing import locked
 
-_PACKAGES = ("initramfs-tools", "linux-image-cloud-amd64", "zstd")
 _SIZE = "3G"
 _CLOUD_CONFIG = """\
 datasource_list: [NoCloud]
@@ -23,7 +22,7 @@ grub_dpkg: {enabled: false}
 locale: false
 """
 # Emulated, the search for old snapshots of logical volumes takes seconds.
-_MASKED = (*MASKED, "e2scrub_reap.service")
+_MASKED = ("e2scrub_reap.service",)
 _NETWORK = "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n"
 
 
@@ -41,8 +40,8 @@ class VmDisk:
 
 def ensure_vm_disk(home: Path) -> VmDisk:
     """The disk below ``home``, made unless it is there; one of several who want it does."""
-    spec = replace(SPEC, packages=(*SPEC.packages, *_PACKAGES))
-    recipe = json.dumps([vars(spec), _CLOUD_CONFIG, _MASKED, _NETWORK, _SIZE], sort_keys=True)
+    base = ensure_base_tree(home)
+    recipe = json.dumps([base.name, _CLOUD_CONFIG, _MASKED, _NETWORK, _SIZE], sort_keys=True)
     directory = home / "bases" / f"vm-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
     with locked(home / "vm.lock"):
         if not directory.exists():
@@ -50,7 +49,7 @@ def ensure_vm_disk(home: Path) -> VmDisk:
             delete_tree(str(partial))
             partial.mkdir(parents=True)
             tree = partial / "tree"
-            make_tree(spec, str(tree))
+            subprocess.run(["cp", "--archive", "--reflink=auto", base, tree], check=True)
             _finish(tree)
             for name in ("vmlinuz", "initrd.img"):
                 (partial / name).write_bytes((tree / name).read_bytes())
@@ -62,10 +61,7 @@ def ensure_vm_disk(home: Path) -> VmDisk:
 
 
 def _finish(tree: Path) -> None:
-    clear_devices(str(tree))
-    for key in (tree / "etc" / "ssh").glob("ssh_host_*"):
-        key.unlink()
-    (tree / "etc" / "machine-id").write_text("")
+    """What no engine does for a virtual machine, and its own network."""
     (tree / "etc" / "fstab").write_text("/dev/vda / ext4 rw 0 1\n")
     (tree / "etc" / "cloud" / "cloud.cfg.d" / "90_ec2.cfg").write_text(_CLOUD_CONFIG)
     for unit in _MASKED:
