@@ -16,14 +16,32 @@ if TYPE_CHECKING:
     from tests.ec2world.world import World
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# The directories whose files take long, in the order in which they begin. Files that take a moment come after
+# them, so that all workers end at about the same time. While one worker makes a base that many tests share,
+# the others still have the linters to run.
+_LONG = ("lint", "contract", "ec2world", "e2e")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: much of the time a test waits, for a machine that boots or for
+    somebody who is to be asked again.
+    """
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever stands in tests/e2e and tests/ec2world needs root and real engines."""
+    """Put first what takes long. Whatever is in tests/e2e and tests/ec2world needs root and real engines."""
+    items.sort(key=_turn)
     for item in items:
         for place in ("e2e", "ec2world"):
             if item.path.is_relative_to(REPOSITORY / "tests" / place):
                 item.add_marker(pytest.mark.e2e)
+
+
+def _turn(item: pytest.Item) -> int:
+    places = [REPOSITORY / "tests" / name for name in _LONG]
+    return next((n for n, place in enumerate(places) if item.path.is_relative_to(place)), len(places))
 
 
 @pytest.fixture(scope="session")
@@ -74,15 +92,19 @@ def podman(podman_environment: dict[str, str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def ec2_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all workers of the session have in common."""
+    directory = tmp_path_factory.getbasetemp()
+    return directory.parent if "PYTEST_XDIST_WORKER" in os.environ else directory
+
+
+@pytest.fixture(scope="session")
+def ec2_world(shared_directory: Path) -> Iterator[World]:
     """The session's account of AWS; its base image is made once for all workers."""
     from tests.ec2world.world import World  # moto takes seconds to import
 
-    directory = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        directory = directory.parent
     # Whoever works on this keeps the base image from run to run.
-    home = Path(os.environ.get("BAKERY_TEST_EC2_HOME", directory / "ec2"))
+    home = Path(os.environ.get("BAKERY_TEST_EC2_HOME", shared_directory / "ec2"))
     with World(home) as world:
         yield world
 

@@ -1,4 +1,4 @@
-"""The real command line against real engines: one home for the session, so that the base is made once."""
+"""The real command line against real engines: homes begin with a base that is made once for the session."""
 
 from __future__ import annotations
 
@@ -116,14 +116,21 @@ NOTHING: dict[str, list[str]] = {"mounts": [], "containers": [], "directories": 
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One $BAKERY_HOME for all end-to-end tests."""
-    return tmp_path_factory.mktemp("home")
+def bakery_command(bin_directory: Path) -> Path:
+    return bin_directory / "bakery"
 
 
 @pytest.fixture(scope="session")
-def bakery_command(bin_directory: Path) -> Path:
-    return bin_directory / "bakery"
+def home(tmp_path_factory: pytest.TempPathFactory, shared_directory: Path, bakery_command: Path) -> Path:
+    """One $BAKERY_HOME for all end-to-end tests of a worker; its base is made once for all workers."""
+    from tests.e2e.small_project import clone_home, make_base, write, write_project
+
+    project = write_project(
+        tmp_path_factory.mktemp("base"), {"dot": write("/srv/dot", "dot")}, {"dot": "dot"}
+    )
+    kitchen = Kitchen(command=bakery_command, home=shared_directory / "base", project=project)
+    make_base(kitchen)
+    return clone_home(kitchen, tmp_path_factory.mktemp("home")).home
 
 
 @pytest.fixture(scope="module")

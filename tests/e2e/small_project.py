@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.e2e.conftest import Kitchen
+from tests.sharing import locked
 
 # The base of every other end-to-end test, so that a session makes it once.
 _PROJECT = """\
@@ -61,8 +62,10 @@ def edit_check(project: Path) -> None:
 
 
 def make_base(kitchen: Kitchen) -> None:
-    """See to it that the home has the base of these projects."""
-    kitchen.bake("dot")
+    """See to it that the home, which several may have in common, has the base of these projects."""
+    with locked(kitchen.home.with_suffix(".lock")):
+        if not kitchen.query("select digest from base"):
+            kitchen.run("base", "refresh")
 
 
 def clone_home(kitchen: Kitchen, to: Path) -> Kitchen:
@@ -80,7 +83,8 @@ def clone_home(kitchen: Kitchen, to: Path) -> Kitchen:
     for name in ("bases", "cache"):
         if (source / name).exists():
             _copy(source / name, target)
-    _copy(kitchen.home / "secret.key", to)
+    if (kitchen.home / "secret.key").exists():  # made by the first plan
+        _copy(kitchen.home / "secret.key", to)
     with (
         closing(sqlite3.connect(kitchen.home / "catalog.sqlite")) as old,
         closing(sqlite3.connect(to / "catalog.sqlite")) as new,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import NOTHING, Kitchen, Outcome
-from tests.e2e.small_project import clone_home, edit_check, make_base, write, write_project
+from tests.e2e.small_project import clone_home, edit_check, write, write_project
 
 pytestmark = pytest.mark.e2e
 
@@ -76,9 +76,7 @@ def mounted(place: Path, size: int) -> Iterator[Path]:
 def kitchen(home: Path, bakery_command: Path, tmp_path: Path) -> Kitchen:
     roles = {"dot": write("/srv/dot", "dot"), "heavy": FILL.format(mib=24)}
     project = write_project(tmp_path / "project", roles, {"dot": "dot", "heavy": "heavy"})
-    made = Kitchen(command=bakery_command, home=home, project=project)
-    make_base(made)
-    return made
+    return Kitchen(command=bakery_command, home=home, project=project)
 
 
 @pytest.fixture

@@ -40,10 +40,6 @@ def test_an_interrupted_bake_cleans_up_and_says_so(kitchen: Kitchen, number: sig
 
 def test_a_killed_bake_is_swept_wherever_it_was(kitchen: Kitchen) -> None:
     """Kill after the first progress line, after the second, … until a bake gets through."""
-    kitchen.bake("letter")  # makes the base
-    (kitchen.project / "roles" / "paper" / "files" / "sheet.txt").write_text("another sheet\n")
-    check = kitchen.project / "roles" / "paper" / "checks" / "test_paper.py"
-    check.write_text(check.read_text().replace("a sheet of paper", "another sheet"))
     kills = 0
     while True:
         with start_talkative(kitchen) as process:

@@ -11,7 +11,7 @@ from secrets import token_hex
 import pytest
 
 from tests.e2e.conftest import NOTHING, Kitchen
-from tests.e2e.small_project import make_base, write, write_project
+from tests.e2e.small_project import write, write_project
 
 pytestmark = pytest.mark.e2e
 
@@ -74,7 +74,6 @@ def elsewhere(kitchen: Kitchen, path: str) -> Kitchen:
 def test_an_engine_that_does_not_work_is_a_sentence(
     dots: Kitchen, tmp_path: Path, script: str | None, words: str
 ) -> None:
-    make_base(dots)
     change = dots.project / "roles" / "dot" / "tasks" / "main.yml"
     change.write_text(change.read_text().replace(NEW, f"{tmp_path.name} {NEW}"))
     bin_directory = tmp_path / "bin"

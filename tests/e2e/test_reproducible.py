@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Kitchen
+from tests.e2e.conftest import NOTHING, Kitchen
 from tests.e2e.small_project import write, write_project
 
 pytestmark = pytest.mark.e2e
@@ -68,3 +68,4 @@ def test_digests_are_the_same_elsewhere(home: Path, bakery_command: Path, tmp_pa
     command.chmod(0o755)
     there = replace(here, command=command, home=tmp_path / "another home", project=moved)
     assert baked(there) == first
+    assert there.leftovers() == NOTHING, "of making the base either"

@@ -14,7 +14,7 @@ import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from tests.e2e.conftest import NOTHING, Kitchen
-from tests.e2e.small_project import clone_home, make_base, write, write_project
+from tests.e2e.small_project import clone_home, write, write_project
 
 pytestmark = pytest.mark.e2e
 
@@ -72,9 +72,7 @@ def kitchen(home: Path, bakery_command: Path, tmp_path: Path) -> Kitchen:
             f"      inline: !vault |\n        {inline}\n"
             f"defaults:\n  vault:\n    password_file: {password}\n"
         )
-    shared = Kitchen(command=bakery_command, home=home, project=project)
-    make_base(shared)
-    return clone_home(shared, tmp_path / "home")
+    return clone_home(Kitchen(command=bakery_command, home=home, project=project), tmp_path / "home")
 
 
 def holders(*places: Path) -> set[str]:

@@ -10,7 +10,7 @@ from secrets import token_hex
 import pytest
 
 from tests.e2e.conftest import NOTHING, Kitchen
-from tests.e2e.small_project import make_base, write, write_project
+from tests.e2e.small_project import write_project
 from tests.e2e.test_side_by_side import WAIT, Bake, let_go
 
 pytestmark = pytest.mark.e2e
@@ -18,11 +18,8 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def kitchen(home: Path, bakery_command: Path, tmp_path: Path) -> Kitchen:
-    roles = {"slow": WAIT.format(name=token_hex(4)), "dot": write("/srv/dot", "dot")}
-    project = write_project(tmp_path / "project", roles, {"slow": "slow", "dot": "dot"})
-    made = Kitchen(command=bakery_command, home=home, project=project)
-    make_base(made)
-    return made
+    project = write_project(tmp_path / "project", {"slow": WAIT.format(name=token_hex(4))}, {"slow": "slow"})
+    return Kitchen(command=bakery_command, home=home, project=project)
 
 
 def start(kitchen: Kitchen) -> Bake:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import NOTHING, Kitchen
-from tests.e2e.small_project import clone_home, edit_check, make_base, write, write_project
+from tests.e2e.small_project import clone_home, edit_check, write, write_project
 
 pytestmark = pytest.mark.e2e
 
 ROLES = {"dot": write("/srv/dot", "dot"), "dash": write("/srv/dash", "dash")}
-SETS = {"dot": "dot", "line": "dot, dash"}
+SETS = {"line": "dot, dash"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,6 @@ class Baked:
 def line(home: Path, bakery_command: Path, tmp_path_factory: pytest.TempPathFactory) -> Baked:
     project = write_project(tmp_path_factory.mktemp("line") / "line", ROLES, SETS)
     shared = Kitchen(command=bakery_command, home=home, project=project)
-    make_base(shared)
     kitchen = clone_home(shared, tmp_path_factory.mktemp("damaged-home"))
     return Baked(kitchen, kitchen.bake("line").result["artifact"]["digest"])
 

@@ -10,7 +10,7 @@ from secrets import token_hex
 import pytest
 
 from tests.e2e.conftest import NOTHING, Kitchen
-from tests.e2e.small_project import make_base, write, write_project
+from tests.e2e.small_project import write, write_project
 from tests.e2e.test_side_by_side import WAIT, Bake, let_go
 
 pytestmark = pytest.mark.e2e
@@ -54,10 +54,9 @@ def test_a_base_that_cannot_be_had(bakery_command: Path, tmp_path: Path, source:
 
 
 def test_a_network_that_goes_away_under_apt(home: Path, bakery_command: Path, tmp_path: Path) -> None:
-    roles = {"dot": write("/srv/dot", "dot"), "slow": WAIT.format(name=token_hex(4)) + INSTALL}
-    project = write_project(tmp_path / "project", roles, {"dot": "dot", "slow": "slow"})
+    roles = {"slow": WAIT.format(name=token_hex(4)) + INSTALL}
+    project = write_project(tmp_path / "project", roles, {"slow": "slow"})
     kitchen = Kitchen(command=bakery_command, home=home, project=project)
-    make_base(kitchen)
     bake = Bake(kitchen.start("bake", "--json", "-vv", "--on-error", "discard", "slow"))
     bake.until("Be ready")
     (journal,) = (home / "container" / "machines").glob("*/machine.json")
