@@ -14,6 +14,7 @@ import boto3
 import pytest
 
 from tests.e2e.ec2_account import CHECKS, NOTHING, Account, tags_of
+from tests.e2e.small_project import write
 from tests.ec2world.calls import Call
 
 pytestmark = pytest.mark.slow
@@ -65,7 +66,7 @@ def test_what_roles_did_is_compared_between_a_container_and_an_ami(account: Acco
         write("/etc/second", "two") + entry
     )
     # The machine of the container has no cloud-init to look at.
-    (account.project / "checks" / "test_image.py").write_text(_CHECKS.partition("\n\n\n")[0] + "\n")
+    (account.project / "checks" / "test_image.py").write_text(CHECKS.partition("\n\n\n")[0] + "\n")
     file = account.project / "bakery.yml"
     both = file.read_text().replace("[ec2]", "[container, ec2]")
     file.write_text(both.replace("    ami:", "    debian: {suite: bookworm, systemd: true}\n    ami:"))
