@@ -41,6 +41,8 @@ CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("container_export", {"image": "gone"}, {}),
     ("ec2_contents", {"image": "ami-0123"}, {}),
     ("ec2_contents", {"image": "../machines/m"}, {}),
+    ("ec2_estimate", {"colour": "red"}, {}),
+    ("ec2_machine_info", {}, {}),
     ("ec2_machine", {"id": "m"}, {}),
     ("ec2_machine", {"id": "m", "image": "ami-1", "launch": {"address": "here"}}, {}),
     ("ec2_image", {"state": "tagged"}, {}),
@@ -53,7 +55,16 @@ CASES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("testinfra", {"checks": ["gone.py"], "exec": ["env"], "report": "report.json"}, {}),
     ("testinfra", {"checks": ["a"], "exec": ["b"], "report": "c"}, {"check_mode": True}),
 )
-_WITHOUT_HOME = frozenset({"testinfra", "ec2_image_copy", "ec2_image_info", "ec2_image_share"})
+_WITHOUT_HOME = frozenset(
+    {
+        "testinfra",
+        "ec2_estimate",
+        "ec2_image_copy",
+        "ec2_image_info",
+        "ec2_image_share",
+        "ec2_machine_info",
+    }
+)
 # An environment of its own for a task is a reason to start a Python of its own.
 WAYS: dict[str, dict[str, Any]] = {"worker": {}, "ordinary": {"environment": {"OWN": "1"}}}
 
