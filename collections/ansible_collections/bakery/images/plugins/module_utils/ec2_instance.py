@@ -158,7 +158,9 @@ class Watched:
 
 def terminate(aws: Aws, instances: Sequence[dict[str, Any]]) -> None:
     """Have instances end for good; one that is gone is no trouble."""
-    requests = [one["SpotInstanceRequestId"] for one in instances if one.get("SpotInstanceRequestId")]
+    # What is going was asked to go before.
+    staying = [one for one in instances if one["State"]["Name"] not in GOING]
+    requests = [one["SpotInstanceRequestId"] for one in staying if one.get("SpotInstanceRequestId")]
     if requests:
         # Before its instance: a request of ours is for one instance, but who knows what AWS makes of it.
         with suppress(AwsFailure):
@@ -167,9 +169,7 @@ def terminate(aws: Aws, instances: Sequence[dict[str, Any]]) -> None:
                 f"cancel {', '.join(requests)}",
                 SpotInstanceRequestIds=requests,
             )
-    for instance in instances:
-        if instance["State"]["Name"] in GOING:
-            continue
+    for instance in staying:
         try:
             aws.call(
                 "terminate_instances",
