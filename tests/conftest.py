@@ -22,14 +22,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 _LONG = ("lint", "contract", "ec2world", "e2e")
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: much of the time a test waits, for a machine that boots or for
-    somebody who is to be asked again.
-    """
-    return len(os.sched_getaffinity(0)) + 1
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put first what takes long. Whatever is in tests/e2e and tests/ec2world needs root and real engines."""
     items.sort(key=_turn)
