@@ -73,7 +73,7 @@ def bake_and_take_back(account: Account, directory: Path) -> tuple[int, dict[str
     with account.start("bake", "web", "--json") as process:
         try:
             waiting = directory / "waiting"
-            until(lambda: waiting.exists() or process.poll() is not None, what="a role", timeout_s=120)
+            until(lambda: waiting.exists() or process.poll() is not None, what="a role", timeout_s=600)
             (machine,) = world.instances()
             code = "Server.SpotInstanceTermination"
             world.end_instance(machine.instance_id, code=code, message=f"{code}: Spot instance termination")
@@ -118,7 +118,7 @@ def test_a_network_that_is_cut_for_twenty_seconds_is_outlived(account: Account) 
             running = world.instances()
             return process.poll() is not None or bool(running and (running[0].tree / "opt/waiting").exists())
 
-        until(waiting, what="the task", timeout_s=120)
+        until(waiting, what="the task", timeout_s=600)
         (machine,) = world.instances()
         with world.cut_off(machine.instance_id), pytest.raises(TimeoutError):
             socket.create_connection((machine.address, 22), timeout=20)
