@@ -164,7 +164,7 @@ def test_a_new_instance_may_be_unknown_for_a_while(ec2: Ec2) -> None:
         "DescribeInstances",
         "InvalidInstanceID.NotFound",
         times=2,
-        when=lambda call: "InstanceId.1" in call.parameters,
+        when=lambda call: call.parameters.get("Filter.1.Name") == "instance-id",
     )
     assert ec2.run("m").outcomes == ["started"]
     assert late.hits == 2

@@ -125,7 +125,7 @@ class World:
         """An AMI whose instances are virtual machines: slow, and nothing of a container."""
         disk = ensure_vm_disk(self._home)
         with self.lock:
-            return self._register(f"{self.base_name}-vm", disk).id
+            return self._register(f"emulated-{self.base_name}", disk).id
 
     @property
     def calls(self) -> list[Call]:
