@@ -31,7 +31,7 @@ class ImageContents:
 
     def __init__(self, root: str) -> None:
         self._machines = Machines(root)
-        self._directory = os.path.join(os.path.abspath(root), "contents")
+        self._directory = self._machines.shared("contents")
 
     def take(self, machine_id: str, contents: Mapping[str, Any]) -> None:
         """Write down what is in a machine."""

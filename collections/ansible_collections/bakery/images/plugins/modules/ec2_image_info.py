@@ -178,10 +178,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_baked import (
     find_baked,
     find_unfinished,
 )
-from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import (
-    describe_base,
-    resolve,
-)
+from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import describe_base, resolve
 from ansible_collections.bakery.images.plugins.module_utils.ec2_options import (
     AUDIENCE,
     AUDIENCE_OPTIONS,
