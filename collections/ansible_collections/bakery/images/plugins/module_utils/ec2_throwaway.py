@@ -114,8 +114,16 @@ class Launched:
     warnings: tuple[str, ...]
 
 
-def prepare(aws: Aws, wanted: Wanted) -> Prepared:
-    """Look up what a launch needs, and change nothing; MachineFailure if it cannot work."""
+def prepare(aws: Aws, wanted: Wanted, share_in: Mapping[str, Any] | None = None) -> Prepared:
+    """Look up what a launch needs, and change nothing; MachineFailure if it cannot work.
+
+    With ``share_in``, the regions that get a copy of its image, also if that could not be shared.
+    """
+    if share_in is not None:
+        volume = wanted.volume
+        refuse_unshareable(
+            aws, encrypted=bool(volume.encrypted), kms_key=volume.kms_key or "", regions=share_in
+        )
     image = _image(aws, wanted)
     check_volume(wanted.volume, image)
     subnets = find_subnets(aws, wanted.network.subnets)
@@ -160,16 +168,8 @@ class Ec2Machines:
         return found
 
     def prepare(self, wanted: Wanted, share_in: Mapping[str, Any] | None = None) -> Prepared:
-        """Look up what a launch needs; MachineFailure if it cannot work.
-
-        With ``share_in``, the regions that get a copy of its image, also if that could not be shared.
-        """
-        if share_in is not None:
-            volume = wanted.volume
-            refuse_unshareable(
-                self._aws, encrypted=bool(volume.encrypted), kms_key=volume.kms_key or "", regions=share_in
-            )
-        return prepare(self._aws, wanted)
+        """See the function of that name."""
+        return prepare(self._aws, wanted, share_in)
 
     def launch(self, prepared: Prepared) -> Launched:
         """Make, start and await a machine; whatever goes wrong, nothing of it stays."""

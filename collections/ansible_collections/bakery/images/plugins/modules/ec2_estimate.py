@@ -151,7 +151,6 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_options import (
     source_of,
     wanted_of,
 )
-from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import refuse_unshareable
 from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import prepare
 from ansible_collections.bakery.images.plugins.module_utils.wire import REGION_OPTION, run_module
 
@@ -181,17 +180,10 @@ def look(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG
     """Look up what a bake needs, and count what it takes."""
     aws = Aws(params["region"])
     audience = {kind: tuple(params[kind]) for kind in AUDIENCE}
-    if any(audience.values()):
-        volume = params["volume"]
-        refuse_unshareable(
-            aws,
-            encrypted=bool(volume["encrypted"]),
-            kms_key=volume["kms_key"] or "",
-            regions=params["regions"],
-        )
     base = resolve(aws, source_of(params["base"]))
+    wanted = wanted_of(params, "planned", image=base.image["ImageId"])
     estimate = Estimate(
-        prepared=prepare(aws, wanted_of(params, "planned", image=base.image["ImageId"])),
+        prepared=prepare(aws, wanted, params["regions"] if any(audience.values()) else None),
         region=aws.region,
         names=_names(params),
         distribution=Distribution(
