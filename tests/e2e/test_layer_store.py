@@ -16,6 +16,7 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import L
 from ansible_collections.bakery.images.plugins.module_utils.oci_archive import export
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import ImageRequest, compose, layout_of
 from ansible_collections.bakery.images.plugins.module_utils.oci_source import import_oci_source
+from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import unmount
 from ansible_collections.bakery.images.plugins.module_utils.podman_images import (
     load_into_podman,
     missing_names,
@@ -89,17 +90,18 @@ def baked(tmp_path_factory: pytest.TempPathFactory) -> Baked:
 
 @pytest.fixture(scope="module")
 def podman_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """podman with a store of its own, by environment."""
+    """podman with a store and a state of its own, by environment."""
     root = tmp_path_factory.mktemp("p")
     storage = f'[storage]\ndriver = "overlay"\ngraphroot = "{root}/graph"\nrunroot = "{root}/run"\n'
     (root / "storage.conf").write_text(storage)
-    (root / "containers.conf").write_text('[engine]\nruntime = "runc"\n')
+    (root / "containers.conf").write_text(f'[engine]\nruntime = "runc"\ntmp_dir = "{root}/tmp"\n')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONTAINERS_STORAGE_CONF", str(root / "storage.conf"))
         patch.setenv("CONTAINERS_CONF", str(root / "containers.conf"))
         yield
         run("podman", "rmi", "--all", "--force")
-        run("podman", "system", "reset", "--force")
+        # `podman system reset` would do that too, and make every other podman of the host forget what runs.
+        unmount(str(root))
 
 
 def assert_same(found: dict[bytes, Census], expected: dict[bytes, Census]) -> None:
