@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.ami import CAPTURED, CHECKED, NOTICED
 from bench.boundary import TASK as BOUNDARY
 from bench.bounds import Bound
 from bench.packing import BY_HAND, EXPORT, FREEZE
@@ -38,6 +39,9 @@ AIMS = (
     Bound("at most 0.5 s", f"{api.TITLE}: {Rerun.UNCHANGED}", 0.5),
     Bound("that role plus 2 s", f"{api.TITLE}: {Rerun.CHANGED}", 2.0, who=Rerun.REST),
     Bound("at most 1.3 × the same in a container", SSH, 1.3, against=IN_CONTAINER),
+    *(Bound("at most 3 s", task, 3.0) for task in NOTICED.values()),
+    Bound("within one poll, which is at most 3 s", CAPTURED, 3.0),
+    Bound("within one poll, which is at most 3 s", CHECKED, 3.0),
     Bound("at most 1.2 s", BOUNDARY, 1.2),
     Bound("freeze: at most 0.6 s", PACKING, 0.6, who=FREEZE),
     Bound("at most 1.2 × tar + sha256 + zstd", PACKING, 1.2, who=EXPORT, against=BY_HAND),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench import boundary, packing, ssh
+from bench import ami, boundary, packing, ssh
 from bench.base import load_base, make_base
 from bench.engine import Engine
 from bench.failure import NotRun
@@ -36,8 +36,8 @@ WORKS: Mapping[str, Callable[[Path], Work]] = {
     "api": api.work,
     "public": public.work,
 }
-AGAIN, BOUNDARY, PACKING, SSH = "again", "boundary", "packing", "ssh"
-BENCHMARKS = (*WORKS, AGAIN, BOUNDARY, PACKING, SSH)
+AGAIN, BOUNDARY, PACKING, SSH, AMI = "again", "boundary", "packing", "ssh", "ami"
+BENCHMARKS = (*WORKS, AGAIN, BOUNDARY, PACKING, SSH, AMI)
 PEER_NAMES = ("bakery", "bakery-off", "mitogen", "podman", "bender", "packer", "buildah")
 
 
@@ -101,6 +101,11 @@ class Kitchen:
         if name == BOUNDARY:
             self._ensure_base(self._project("commands"))
             return boundary.Boundary(self.bakery.home, rounds)
+        if name == AMI:
+            work = WORKS["mixed"](self.place.directory / "sources")
+            project = Project(work, self.place.directory / "projects" / AMI)
+            project.lay_out()
+            return ami.Amis(self.place, project, rounds)
         if name == SSH:
             project = self._project("mixed")
             self._ensure_base(project)

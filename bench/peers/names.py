@@ -13,3 +13,5 @@ FLOOR = "Containerfile, buildah bud"
 IN_CONTAINER = "bakery, in its container"
 PLAIN_SSH = "ansible-playbook, pipelining"
 PACKER_SSH = "Packer, ansible provisioner"
+# In a world of EC2.
+PACKER_AMI = "Packer, amazon-ebs builder"
