@@ -26,7 +26,7 @@ from bakery.flows.layers import ImageOnTop, LayerOutcome, OnFailure
 from bakery.flows.repair import forget_layer
 from bakery.flows.stages import enter, watch_image
 from bakery.flows.trie import Ground, Obtained, Trie, watch_tasks
-from bakery.flows.whole import bake_whole, find_shared
+from bakery.flows.whole import FailedOnKept, bake_whole, find_shared
 from bakery.model.plan import Plan, SetPlan
 from bakery.model.progress import LayerReady, Note, Stage
 from bakery.model.project import Project
@@ -345,7 +345,7 @@ def _failed(kitchen: Kitchen, tray: _Tray, error: BakeryError) -> BakeResult:
         checks=unverified.checks if unverified else None,
         seconds=tray.seconds,
         error=error,
-        machine=tray.machine,
+        machine=error.machine if isinstance(error, FailedOnKept) else tray.machine,
         kept=kept,
     )
 

@@ -7,14 +7,15 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from bakery.errors import BakeryError, InterruptedBake, MachineError
+from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, ProvisionError
 from bakery.flows.images import ImageJob, image_variables, record_image
-from bakery.flows.kitchen import KEEPING, BaseGone, Kitchen, minded_machine
+from bakery.flows.kitchen import KEEPING, BaseGone, Kitchen, error_of, minded_machine
 from bakery.flows.layers import provision_of
 from bakery.flows.stages import watch_whole
 from bakery.model.plan import SetPlan
 from bakery.model.progress import Note
 from bakery.model.records import ImageRecord
+from bakery.model.run import RunFailure
 
 
 class MachineLost(MachineError):
@@ -23,6 +24,14 @@ class MachineLost(MachineError):
     def __init__(self, lost: Mapping[str, Any]) -> None:
         self.options: Mapping[str, Any] = lost.get("options") or {}
         super().__init__(str(lost["reason"]), hint=lost.get("hint"))
+
+
+class FailedOnKept(ProvisionError):
+    """A role failed on a machine that its user wants to keep: ``machine`` says how to get into it."""
+
+    def __init__(self, message: str, *, where: Place | None, machine: Mapping[str, Any]) -> None:
+        self.machine = machine
+        super().__init__(message, where=where)
 
 
 def bake_whole(kitchen: Kitchen, job: ImageJob) -> Mapping[str, Any]:
@@ -42,11 +51,12 @@ def bake_whole(kitchen: Kitchen, job: ImageJob) -> Mapping[str, Any]:
 
 def _bake_once(kitchen: Kitchen, job: ImageJob, **options: Any) -> Mapping[str, Any]:
     name, target = job.plan.role_set.name, job.plan.target
-    # A machine that is to outlive this process must not be taken for one that it left behind; the builder is.
+    # A machine that is to outlive this process must not be taken for one that it left behind.
     owner: dict[str, Any] = {"bakery_owner": None} if job.keep else {}
+    purposes = (KEEPING, KEEPING) if job.keep else ("verify", "bake")
     with (
-        minded_machine(kitchen, target, purpose=KEEPING if job.keep else "verify", role_set=name) as verifier,
-        minded_machine(kitchen, target, purpose="bake", role_set=name) as builder,
+        minded_machine(kitchen, target, purpose=purposes[0], role_set=name) as verifier,
+        minded_machine(kitchen, target, purpose=purposes[1], role_set=name) as builder,
     ):
         told = {
             **image_variables(kitchen, job),
@@ -60,23 +70,35 @@ def _bake_once(kitchen: Kitchen, job: ImageJob, **options: Any) -> Mapping[str, 
         }
         provision = provision_of(job.project, job.base, *(node.use for node in job.plan.nodes))
         watch = watch_whole(kitchen, job.plan)
-        try:
-            up = kitchen.run("whole.yml", target, told, provision=provision, watch=watch)
-        except InterruptedBake:
-            raise
-        except BaseGone as error:
-            raise error.of(job.plan.base, target) from error
-        except BakeryError as error:
-            lost = _find_loss(kitchen, target, (builder.id, verifier.id))
-            if lost:
-                raise lost from error
-            raise
+        result = kitchen.attempt("whole.yml", target, told, provision=provision, watch=watch)
+        if result.failure:
+            error = _error_of(kitchen, job, result.failure, machines=(builder.id, verifier.id))
+            if isinstance(error, ProvisionError):
+                kitchen.catalog.clear_attempt(name, target)
+                if job.keep and "machine" in result.up:
+                    builder.leave_running()
+                    machine = result.up["machine"]
+                    raise FailedOnKept(error.message, where=error.where, machine=machine) from error
+            raise error
+        up = result.up
         builder.gone()
         if job.keep:
             verifier.leave_running()
         else:
             verifier.gone()
     return up
+
+
+def _error_of(
+    kitchen: Kitchen, job: ImageJob, failure: RunFailure, *, machines: tuple[str, ...]
+) -> BakeryError:
+    """The error to raise: what the failure means, or what it comes from where a machine was taken away."""
+    error, target = error_of(failure), job.plan.target
+    if isinstance(error, InterruptedBake):
+        return error
+    if isinstance(error, BaseGone):
+        return error.of(job.plan.base, target)
+    return _find_loss(kitchen, target, machines) or error
 
 
 def _find_loss(kitchen: Kitchen, target: str, machines: tuple[str, ...]) -> MachineLost | None:

@@ -39,9 +39,10 @@ def test_a_role_set_becomes_a_verified_ami_and_stays_one(
     assert "bakery:expires" not in tags
     assert account.made() == [
         *("CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "RunInstances"),
-        *("StopInstances", "CreateImage", "TerminateInstances", "DeleteSecurityGroup"),
+        *("StopInstances", "CreateImage", "TerminateInstances"),
         *("CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "RunInstances"),
-        *("TerminateInstances", "DeleteSecurityGroup", "CreateTags", "DeleteTags"),
+        *("TerminateInstances", "CreateTags", "DeleteTags"),
+        *("DeleteSecurityGroup", "DeleteSecurityGroup"),
     ]
 
     policy = json.loads((repository / "docs" / "reference" / "aws-policy.json").read_text())
@@ -58,6 +59,11 @@ def test_a_role_set_becomes_a_verified_ami_and_stays_one(
     shown = colleague.run("show", "web@ec2", "--packages").stdout
     assert image in shown
     assert "not known here" in shown
+
+    assert account.run("verify", "web", "--json").document["checks"]["passed"] == 2
+    inside = account.run("shell", "web", "--json", "--", "cat", "/etc/first").document
+    assert (inside["target"], inside["exit_code"], inside["stdout"]) == ("ec2", 0, "one")
+    assert account.left() == left
 
 
 def test_what_roles_did_is_compared_between_a_container_and_an_ami(account: Account) -> None:
@@ -107,6 +113,21 @@ def test_a_failing_role_leaves_nothing(account: Account) -> None:
     outcome = account.bake("web", code=3)
     assert "role 'second'" in outcome.result["error"]["message"]
     assert account.left() == NOTHING
+    assert account.leftovers()["directories"] == []
+
+
+def test_the_machine_that_a_role_failed_on_is_kept_if_asked(account: Account) -> None:
+    (account.project / "roles" / "second" / "tasks" / "main.yml").write_text(_BROKEN)
+    result = account.bake("web", "--keep", code=3).result
+    assert "role 'second'" in result["error"]["message"]
+    account.run("sweep")
+    (machine,) = account.world.instances()
+    # The terminal that the words ask for is one that nobody has here.
+    words = [word for word in result["machine"]["shell"] if word != "--terminal"]
+    entered = subprocess.run([*words, "-c", "cat /etc/first"], capture_output=True, text=True, check=True)
+    assert entered.stdout == "one"
+    account.run("sweep", "--kept")
+    assert account.left() == NOTHING, machine
     assert account.leftovers()["directories"] == []
 
 

@@ -54,7 +54,8 @@ class FakeAnsible:
     label at the start of each. A run that makes the last layer and its image counts as ``layer nginx`` and
     ``image web``, one after the other; ``playbooks`` has it as what it is. ``shared`` are the images that
     whoever uses the target finds, by fingerprint and digest of the checks. ``reports`` are what the steps
-    ``lost``, ``estimate``, ``inspect`` and ``sweep`` say.
+    ``lost``, ``estimate``, ``inspect`` and ``sweep`` say. ``up`` is what a run that fails handed up before
+    that, by its label.
     """
 
     def __init__(self, cancel: Cancel, write: Callable[[str], None]) -> None:
@@ -62,6 +63,7 @@ class FakeAnsible:
         self.playbooks: list[str] = []
         self.machines: set[str] = set()
         self.failures: dict[str, RunFailure] = {}
+        self.up: dict[str, Mapping[str, Any]] = {}
         self.corrupt: set[str] = set()
         self.contents: dict[str, str] = {}
         self.checks: dict[str, Mapping[str, Any]] = {}
@@ -113,7 +115,7 @@ class FakeAnsible:
                 watch(TaskEnded(play, use.name, "Do it", "changed", 0.1))
         failure = self._failure(run, label, cancelled)
         if failure:
-            return RunResult({}, failure, 1.0)
+            return RunResult(self.up.get(label, {}), failure, 1.0)
         with self._guard:
             return RunResult(_STEPS[run.playbook](self, run.variables), None, 1.0)
 

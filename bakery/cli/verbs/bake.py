@@ -62,13 +62,19 @@ class Options(TypedDict):
     help="How many role sets at a time. [default: the number of CPUs, at most 4]",
 )
 @click.option("--rebake", is_flag=True, help="Bake every role again and compare with what was there.")
-@click.option("--keep", is_flag=True, help="Leave the machine that was verified running, for a day.")
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Leave a machine running, for a day: the one that was verified, or, on a target without layers, the "
+    "one that a role failed on.",
+)
 @click.option(
     "--on-error",
     type=click.Choice(["discard", "keep", "ask"]),
     default="keep",
     show_default=True,
-    help="What stays of a failed role: nothing, or its frozen state for 'bakery shell'.",
+    help="What stays of a failed role: nothing, or its frozen state for 'bakery shell'. On a target without "
+    "layers nothing stays but with --keep.",
 )
 @click.option("--target", "targets", multiple=True, metavar="KIND", help="Only this target; may be repeated.")
 @click.pass_obj

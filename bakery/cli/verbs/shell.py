@@ -33,10 +33,12 @@ def command(session: Session, *, name: str, words: tuple[str, ...], target: str 
     exit code is that of the shell or the command.
     """
     from bakery.cli import inside, wiring
+    from bakery.cli.projects import project_if_any
 
     if session.json and not words:
         raise InputError("--json needs a command to run", hint=f"bakery shell {name} --json -- COMMAND")
-    with wiring.open_kitchen(session) as kitchen:
+    # A target that is elsewhere is reached as the project says, if there is one.
+    with wiring.open_kitchen(session, project=project_if_any(session)) as kitchen:
         if not session.json:
             return inside.enter(kitchen, inside_named(kitchen, name, target, session=session), words)
         where = inside_named(kitchen, name, target, session=session)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.errors import ExitCode
+from bakery.flows.kitchen import KEPT
 from bakery.flows.whole import MachineLost
 from bakery.model.progress import SetStage
 from bakery.model.result import Status
@@ -69,6 +70,26 @@ def test_a_failed_role_discards_both_machines(web: Workplace) -> None:
     assert web.ansible.labels() == ["find", "whole web", "discard", "discard"]
     assert web.ansible.machines == set()
     assert web.catalog.open_machines() == ()
+
+
+def test_a_failed_role_leaves_its_machine_running_if_that_is_wanted(web: Workplace) -> None:
+    web.ansible.failures["whole web"] = task_failure("nginx")
+    web.ansible.up["whole web"] = {"machine": {"id": "m", "shell": ["enter", "m"]}}
+    result = web.bake_one(keep_machine=True)
+    assert result.error is not None
+    assert result.error.exit_code is ExitCode.PROVISION_FAILED
+    assert result.machine == {"id": "m", "shell": ["enter", "m"]}
+    assert [one.purpose for one in web.catalog.open_machines()] == [KEPT]
+    assert web.ansible.labels() == ["find", "whole web", "discard"]
+
+
+def test_a_failed_role_makes_an_earlier_failure_forgotten(web: Workplace) -> None:
+    web.ansible.checks["web"] = CHECKS_FAIL
+    web.bake_one()
+    assert len(web.catalog.attempts()) == 1
+    web.ansible.failures["whole web"] = task_failure("nginx")
+    assert not web.bake_one().kept
+    assert web.catalog.attempts() == ()
 
 
 def test_an_image_whose_checks_fail_is_not_recorded(web: Workplace) -> None:

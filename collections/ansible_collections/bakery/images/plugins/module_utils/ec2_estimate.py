@@ -65,11 +65,7 @@ class Estimate:
 
     def calls(self) -> list[dict[str, Any]]:
         """The calls that change something, in their order, if nothing goes wrong."""
-        return [
-            {"action": action, "times": times}
-            for action, times in (*self._calls_of_machines(), *self._calls_of_image())
-            if times
-        ]
+        return [{"action": action, "times": times} for action, times in self._calls() if times]
 
     def billed(self) -> list[dict[str, Any]]:
         """What is billed: ``quantity`` is None where it depends on how long a first bake takes."""
@@ -90,7 +86,7 @@ class Estimate:
             billed.append(_item(what, self.size, "GiB for as long as the copy is kept"))
         return billed
 
-    def _calls_of_machines(self) -> Iterator[tuple[str, int]]:
+    def _calls(self) -> Iterator[tuple[str, int]]:
         own_group = not self.prepared.wanted.network.security_groups
         yield "CreateSecurityGroup", _MACHINES * own_group
         yield "AuthorizeSecurityGroupIngress", _MACHINES * bool(own_group and self.prepared.cidr)
@@ -100,6 +96,7 @@ class Estimate:
         yield "CreateImage", 1
         yield "CancelSpotInstanceRequests", _MACHINES * self.is_spot
         yield "TerminateInstances", _MACHINES
+        yield from self._calls_of_image()
         yield "DeleteSecurityGroup", _MACHINES * own_group
 
     def _calls_of_image(self) -> Iterator[tuple[str, int]]:

@@ -192,6 +192,19 @@ class Ec2Machines:
             or bool(groups_of(self._aws, machine_id))
         )
 
+    def costs(self, machine_id: str) -> bool:
+        """Whether there is an instance to release."""
+        return bool(instances_of(self._aws, machine_id, LIVING))
+
+    def release(self, machine_id: str) -> bool:
+        """Have the instance of a machine end, without waiting for it; returns whether there was one.
+
+        What else the machine has is left to ``discard``.
+        """
+        living = instances_of(self._aws, machine_id, LIVING)
+        terminate(self._aws, living)
+        return bool(living)
+
     def discard(self, machine_id: str) -> bool:
         """End and remove all that has the machine's tag, half-made or not; returns whether there was any."""
         journal = self._journal(machine_id)

@@ -39,6 +39,13 @@ options:
     type: str
     choices: [started, absent]
     default: started
+  wait:
+    description:
+      - With O(state=absent), wait until the instance is gone, and remove all that belongs to the machine.
+      - Without it, have the instance end and leave it at that. It costs nothing then, but its security group
+        can only be deleted once it is gone, so ask for O(state=absent) once more.
+    type: bool
+    default: true
   region:
     description: The region. By default the one that the machine was launched in, or boto3's own.
     type: str
@@ -195,6 +202,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
         argument_spec={
             "id": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
+            "wait": {"type": "bool", "default": True},
             "region": {"type": "str"},
             "image": {"type": "str"},
             "proof": {"type": "bool", "default": False},
@@ -245,10 +253,11 @@ def ensure_started(machines: Ec2Machines, params: dict[str, Any], *, apply: bool
 
 
 def ensure_absent(machines: Ec2Machines, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
-    """Discard whatever there is by the machine's name."""
-    if not apply:
-        return {"changed": machines.exists(params["id"])}
-    return {"changed": machines.discard(params["id"])}
+    """Discard whatever there is by the machine's name, or have at least its instance end."""
+    machine_id = params["id"]
+    if params["wait"]:
+        return {"changed": machines.discard(machine_id) if apply else machines.exists(machine_id)}
+    return {"changed": machines.release(machine_id) if apply else machines.costs(machine_id)}
 
 
 def _journalled_region(root: str, machine_id: str) -> str | None:
