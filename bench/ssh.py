@@ -37,13 +37,13 @@ apt-get -qq update
 apt-get -qq install --no-install-recommends openssh-server >/dev/null
 """
 _LET_IN = """
-ssh-keygen -q -A
 mkdir -p -m 700 /root/.ssh
-echo '{key}' >/root/.ssh/authorized_keys
+echo '{user}' >/root/.ssh/authorized_keys
+(umask 077; echo '{host}' >/etc/ssh/bench_host_key)
+echo 'HostKey /etc/ssh/bench_host_key' >/etc/ssh/sshd_config.d/bench.conf
 # Without a host key it was started in vain until systemd gave up.
 systemctl reset-failed ssh
 systemctl restart ssh
-cat /etc/ssh/ssh_host_ed25519_key.pub
 """
 _SCRIPT_S = 300
 
@@ -62,8 +62,9 @@ class OverSsh:
 
     def run(self, progress: Progress) -> tuple[Timing, ...]:
         self.directory.mkdir(parents=True, exist_ok=True)
-        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._key)]
-        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+        for key in (self._key, self._host_key):
+            words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+            subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
         failures: dict[str, str] = {}
         try:
             with progress.step(TASK):
@@ -90,6 +91,10 @@ class OverSsh:
     @property
     def _key(self) -> Path:
         return self.directory / "user"
+
+    @property
+    def _host_key(self) -> Path:
+        return self.directory / "host"
 
     @property
     def _known_hosts(self) -> Path:
@@ -132,10 +137,10 @@ class OverSsh:
         throwaways, base = self._throwaways, find_base(self.bakery.home)
         throwaways.discard(_MACHINE)
         launched = self._start(throwaways, base)
-        public = self._key.with_suffix(".pub").read_text().strip()
-        host_key = self._run(throwaways, launched, _LET_IN.format(key=public)).split()
+        user, host = (key.with_suffix(".pub").read_text().strip() for key in (self._key, self._host_key))
+        self._run(throwaways, launched, _LET_IN.format(user=user, host=self._host_key.read_text()))
         address = str(launched.address)
-        self._known_hosts.write_text(f"{address} {' '.join(host_key[:2])}\n")
+        self._known_hosts.write_text(f"{address} {' '.join(host.split()[:2])}\n")
         directory = throwaways.machines.path(_MACHINE)
         machine = describe(launched.journal, directory, address=address, failed=())
         self._write_inventory("container", machine["hostvars"])
@@ -149,12 +154,11 @@ class OverSsh:
         except MachineFailure as error:
             raise NotRun(str(error)) from error
 
-    def _run(self, throwaways: Throwaways, launched: Launched, script: str) -> str:
+    def _run(self, throwaways: Throwaways, launched: Launched, script: str) -> None:
         command = throwaways.command(launched.journal)
         done = command.run(["/bin/sh", "-ec", script], timeout_s=_SCRIPT_S)
         if done.returncode:
             raise NotRun(done.stderr.decode(errors="replace").strip())
-        return str(done.stdout.decode())
 
     def _over_ssh(self, inside: dict[str, Any], address: str) -> dict[str, Any]:
         return {
