@@ -19,11 +19,17 @@ from bakery.model.run import RunFailure
 
 
 class MachineLost(MachineError):
-    """A machine was taken away; with ``options`` of the target another try is worth it, if there are any."""
+    """A machine ended by itself, for ``reason``, which is what ``error`` comes from.
 
-    def __init__(self, lost: Mapping[str, Any]) -> None:
+    With ``options`` of the target another try is worth it, if there are any.
+    """
+
+    def __init__(self, lost: Mapping[str, Any], error: BakeryError) -> None:
+        self.reason = str(lost["reason"])
         self.options: Mapping[str, Any] = lost.get("options") or {}
-        super().__init__(str(lost["reason"]), hint=lost.get("hint"))
+        super().__init__(
+            f"{self.reason}; what failed with it: {error.message}", where=error.where, hint=lost.get("hint")
+        )
 
 
 class FailedOnKept(ProvisionError):
@@ -45,7 +51,7 @@ def bake_whole(kitchen: Kitchen, job: ImageJob) -> Mapping[str, Any]:
     except MachineLost as lost:
         if not lost.options:
             raise
-        kitchen.watch(Note(job.plan.role_set.name, f"{lost.message}: beginning once more"))
+        kitchen.watch(Note(job.plan.role_set.name, f"{lost.reason}: beginning once more"))
         return _bake_once(kitchen, job, bakery_options=dict(lost.options))
 
 
@@ -98,19 +104,20 @@ def _error_of(
         return error
     if isinstance(error, BaseGone):
         return error.of(job.plan.base, target)
-    return _find_loss(kitchen, target, machines) or error
+    lost = _find_loss(kitchen, target, machines)
+    return MachineLost(lost, error) if lost else error
 
 
-def _find_loss(kitchen: Kitchen, target: str, machines: tuple[str, ...]) -> MachineLost | None:
-    """What the target says of machines that may be gone; None if it did not take one, or cannot tell."""
+def _find_loss(kitchen: Kitchen, target: str, machines: tuple[str, ...]) -> Mapping[str, Any]:
+    """What the target says of machines that may be gone; empty if none ended by itself, or it cannot tell."""
     known = kitchen.targets.get(target)
     if not known or not known.kind.explains_losses:
-        return None
+        return {}
     lost: Mapping[str, Any] = {}
     # What went wrong is told already: this is for what it comes from.
     with suppress(BakeryError):
         lost = kitchen.run("lost.yml", target, {"bakery_machine_ids": list(machines)}).get("lost") or {}
-    return MachineLost(lost) if lost else None
+    return lost
 
 
 def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:

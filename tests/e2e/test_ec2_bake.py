@@ -19,6 +19,7 @@ from tests.ec2world.calls import Call
 
 pytestmark = pytest.mark.slow
 
+IRELAND = "eu-west-1"
 _BROKEN = "---\n- name: Fail\n  ansible.builtin.command: /bin/false\n  changed_when: false\n"
 
 
@@ -66,7 +67,8 @@ def test_a_role_set_becomes_a_verified_ami_and_stays_one(
     assert account.left() == left
 
 
-def test_what_roles_did_is_compared_between_a_container_and_an_ami(account: Account) -> None:
+def test_what_roles_did_is_compared_between_a_container_and_an_ami(account: Account, home: Path) -> None:
+    account = replace(account, home=home)  # it has the base of the container
     entry = write("/srv/entry", "\"{{ ansible_bakery_entry | default('here') }}\"").removeprefix("---\n")
     (account.project / "roles" / "second" / "tasks" / "main.yml").write_text(
         write("/etc/second", "two") + entry
@@ -166,14 +168,17 @@ def kill(process: list[subprocess.Popen[str]]) -> Callable[[Call], None]:
         ("CreateSecurityGroup", 0),
         ("RunInstances", 0),
         ("CreateImage", 0),
+        ("CreateSecurityGroup", 1),
         ("RunInstances", 1),
         ("CreateTags", 0),
+        ("CopyImage", 0),
     ],
     ids=str,
 )
 def test_a_killed_bake_is_swept_from_the_account(account: Account, action: str, skip: int) -> None:
     ec2 = boto3.client("ec2", **account.world.client_options)
     mine = ec2.create_security_group(GroupName="not-of-bakery", Description="x")["GroupId"]
+    account.write_project(distribute={"regions": {IRELAND: {}}})
     processes: list[subprocess.Popen[str]] = []
     account.world.faults.after(action, kill(processes), skip=skip, times=1)
     with account.start("bake", "web", start_new_session=True) as process:
@@ -183,7 +188,8 @@ def test_a_killed_bake_is_swept_from_the_account(account: Account, action: str, 
     account.run("sweep")
     left = account.left()
     assert left["security-groups"] == [mine]
-    if action == "CreateTags":  # it was verified by then
+    assert account.left(IRELAND) == NOTHING
+    if action in {"CreateTags", "CopyImage"}:  # it was verified by then
         assert [tags_of(account.describe(image))["bakery:status"] for image in left["images"]] == ["verified"]
     else:
         assert left == {**NOTHING, "security-groups": [mine]}

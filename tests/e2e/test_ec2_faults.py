@@ -66,8 +66,13 @@ def planned_error(account: Account) -> str:
 # ── machines that are lost ──
 
 
-def bake_and_take_back(account: Account, directory: Path) -> tuple[int, dict[str, Any], str, str]:
-    """Bake, and take the instance back while a role waits: exit code, result, what was said, its id."""
+_RECLAIMED = "Server.SpotInstanceTermination"
+
+
+def bake_and_end(
+    account: Account, directory: Path, *, code: str = _RECLAIMED
+) -> tuple[int, dict[str, Any], str, str]:
+    """Bake, and end the instance while a role waits: exit code, result, what was said, its id."""
     world = account.world
     account.write_role("second", after(_WAITING_HERE.format(directory=directory), "second", "two"))
     with account.start("bake", "web", "--json") as process:
@@ -75,8 +80,7 @@ def bake_and_take_back(account: Account, directory: Path) -> tuple[int, dict[str
             waiting = directory / "waiting"
             until(lambda: waiting.exists() or process.poll() is not None, what="a role", timeout_s=600)
             (machine,) = world.instances()
-            code = "Server.SpotInstanceTermination"
-            world.end_instance(machine.instance_id, code=code, message=f"{code}: Spot instance termination")
+            world.end_instance(machine.instance_id, code=code, message=f"{code}: EC2 says why")
             world.wait_state(machine.instance_id, "terminated")
         finally:
             (directory / "go").touch()
@@ -87,7 +91,7 @@ def bake_and_take_back(account: Account, directory: Path) -> tuple[int, dict[str
 
 def test_a_spot_instance_that_is_taken_back_is_baked_on_demand(account: Account, tmp_path: Path) -> None:
     account.write_project(launch={"address": "private", "market": ["spot", "on-demand"]})
-    code, result, said, taken = bake_and_take_back(account, tmp_path)
+    code, result, said, taken = bake_and_end(account, tmp_path)
     assert (code, result["status"]) == (0, "baked"), said
     assert f"EC2 took the spot instance {taken} back: beginning once more" in said
     spot = ["InstanceMarketOptions.MarketType" in call.parameters for call in account.launches()]
@@ -101,12 +105,26 @@ def test_a_spot_instance_that_is_taken_back_and_may_not_be_on_demand_is_told(
     account: Account, tmp_path: Path
 ) -> None:
     account.write_project(launch={"address": "private", "market": ["spot"]})
-    code, result, _said, taken = bake_and_take_back(account, tmp_path)
+    code, result, _said, taken = bake_and_end(account, tmp_path)
     assert code == 5
-    assert result["error"]["message"] == f"EC2 took the spot instance {taken} back"
+    assert result["error"]["message"].startswith(
+        f"EC2 took the spot instance {taken} back; what failed with it: "
+    )
     assert "market: [spot, on-demand]" in result["error"]["hint"]
     assert len(account.launches()) == 1
     assert account.left() == NOTHING
+
+
+def test_an_instance_that_dies_under_a_role_is_told_with_its_reason(account: Account, tmp_path: Path) -> None:
+    code, result, _said, gone = bake_and_end(account, tmp_path, code="Server.InternalError")
+    assert code == 5
+    message = result["error"]["message"]
+    assert message.startswith(
+        f"instance {gone} is terminated by itself: Server.InternalError: EC2 says why; what failed with it: "
+    )
+    assert "role 'second'" in message
+    assert account.left() == NOTHING
+    assert account.leftovers()["directories"] == []
 
 
 def test_a_network_that_is_cut_for_twenty_seconds_is_outlived(account: Account) -> None:

@@ -68,9 +68,7 @@ def test_what_is_planned_is_what_a_bake_with_everything_makes(account: Account, 
     assert "StopInstances" not in made
     (created,) = (call for call in world.calls if call.action == "CreateImage" and not call.dry)
     assert created.parameters["NoReboot"] == "false"
-    # What stays is that cloud-init was told to let nobody in by a password.
-    of_cloud_init = {"/etc/ssh/sshd_config.d/50-cloud-init.conf"}
-    assert written(world, {"snapshots": account.left()["snapshots"]}) == of_cloud_init
+    assert written(world, {"snapshots": account.left()["snapshots"]}) == set()
 
     world.calls.clear()
     assert plan(account)["status"] == "unchanged"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import boto3
@@ -61,7 +62,9 @@ def run(world: World, project: Path, repository: Path, *words: str | Path) -> st
     return done.stdout + done.stderr
 
 
-def test_a_playbook_bakes_an_ami(world: World, project: Path, repository: Path) -> None:
+def test_a_playbook_bakes_an_ami_in_a_throttling_storm(world: World, project: Path, repository: Path) -> None:
+    calls = count()
+    storm = world.faults.throttle("*", times=None, when=lambda _: next(calls) % 3 == 0)
     variables = {
         "bakery_name": "web",
         "bakery_target": "ec2",
@@ -73,6 +76,8 @@ def test_a_playbook_bakes_an_ami(world: World, project: Path, repository: Path) 
     play = [{"ansible.builtin.import_playbook": "bakery.images.bake", "vars": variables}]
     (project / "site.yml").write_text(json.dumps(play))
     said = run(world, project, repository, "ansible-playbook", "site.yml")
+    world.faults.clear()
+    assert storm.hits > len(world.calls) / 4
     left = world.left()
     (image,) = left["images"]
     assert {kind: ids for kind, ids in left.items() if ids} == {

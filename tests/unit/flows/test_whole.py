@@ -222,7 +222,8 @@ def test_a_loss_without_another_way_is_the_reason_of_the_failure(tmp_path: Path)
     result = place.bake_one()
     assert isinstance(result.error, MachineLost)
     assert result.error.exit_code is ExitCode.MACHINE_FAILED
-    assert str(result.error) == "it was taken back; pay more"
+    assert result.error.message.startswith("it was taken back; what failed with it: role 'nginx'")
+    assert result.error.hint == "pay more"
     assert place.ansible.labels() == ["find", "whole web", "lost", "discard", "discard"]
 
 

@@ -25,6 +25,8 @@ GOING = ("shutting-down",)
 _GONE = ("terminated",)
 # The code of the StateReason of a spot instance that EC2 needed for somebody else.
 _RECLAIMED = "Server.SpotInstanceTermination"
+# The code of one that somebody stopped or terminated.
+_CALLED = "Client.UserInitiatedShutdown"
 _CONSOLE_LINES = 20
 # How often an instance may be asked for: InsufficientInstanceCapacity is an HTTP 500, which botocore would
 # go on retrying where there is nothing to be had.
@@ -63,15 +65,17 @@ def what_became_of(aws: Aws, machine_id: str) -> list[dict[str, Any]]:
     """The instances of a machine, also those that are gone, as ec2_machine_info returns them."""
     found = []
     for instance in instances_of(aws, machine_id, (*LIVING, *GOING, *_GONE)):
-        reason = instance.get("StateReason") or {}
+        reason, state = instance.get("StateReason") or {}, instance["State"]["Name"]
+        code = reason.get("Code", "")
         found.append(
             {
                 "machine": machine_id,
                 "id": instance["InstanceId"],
-                "state": instance["State"]["Name"],
+                "state": state,
                 "market": instance.get("InstanceLifecycle", "on-demand"),
-                "reason": reason.get("Message") or reason.get("Code") or "",
-                "reclaimed": reason.get("Code") == _RECLAIMED,
+                "reason": reason.get("Message") or code,
+                "uncalled": state not in {"pending", "running"} and code not in {"", _CALLED},
+                "reclaimed": code == _RECLAIMED,
             }
         )
     return found

@@ -60,14 +60,14 @@ def user_data(keys: Keys, *, ttl_s: int, quiet: bool) -> str:
     """The cloud-config (cloud-init) of a machine that ends after ``ttl_s``.
 
     ``quiet`` keeps services from working behind the back of whoever provisions it. All that is set up
-    for that and for the end is in /run: nothing of it gets into an image.
+    for that and for the end is in /run: nothing of it gets into an image. So passwords are the base's own
+    affair: cloud-init would write into the image's configuration of sshd that they are of no use.
     """
     boot = [_expiry(ttl_s)]
     if quiet:
         boot.insert(0, ["sh", "-c", _quiet_script()])
     config: dict[str, Any] = {
         "disable_root": False,
-        "ssh_pwauth": False,
         "ssh_deletekeys": True,
         "ssh_keys": {"ed25519_private": keys.host_private, "ed25519_public": keys.host_public},
         "ssh_authorized_keys": [keys.user_public],

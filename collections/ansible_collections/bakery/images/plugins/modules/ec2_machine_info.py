@@ -29,7 +29,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look whether EC2 took the machine back
+- name: Look whether the machine ended by itself
   bakery.images.ec2_machine_info:
     region: eu-central-1
     ids: [web-1]
@@ -58,13 +58,20 @@ instances:
     reason:
       description: Why it is in that state, in EC2's words, or empty.
       type: str
+    uncalled:
+      description: Whether it ended, or stopped, though nobody asked EC2 for that.
+      type: bool
     reclaimed:
       description: Whether EC2 took a spot instance back.
       type: bool
-reclaimed:
-  description: The first sentence to tell of an instance that EC2 took back, or empty.
+lost:
+  description: What to tell of the first instance that ended though nobody asked EC2 to end it, or empty.
   returned: success
   type: str
+reclaimed:
+  description: Whether EC2 took a spot instance back.
+  returned: success
+  type: bool
 """
 
 from typing import Any
@@ -89,9 +96,19 @@ def look(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG
     """Look at all of them."""
     aws = Aws(params["region"])
     instances = [one for machine_id in params["ids"] for one in what_became_of(aws, machine_id)]
-    reclaimed = [one for one in instances if one["reclaimed"]]
-    said = f"EC2 took the spot instance {reclaimed[0]['id']} back" if reclaimed else ""
-    return {"changed": False, "instances": instances, "reclaimed": said}
+    lost = [one for one in instances if one["uncalled"]]
+    return {
+        "changed": False,
+        "instances": instances,
+        "lost": _told(lost[0]) if lost else "",
+        "reclaimed": any(one["reclaimed"] for one in lost),
+    }
+
+
+def _told(instance: dict[str, Any]) -> str:
+    if instance["reclaimed"]:
+        return f"EC2 took the spot instance {instance['id']} back"
+    return f"instance {instance['id']} is {instance['state']} by itself: {instance['reason']}"
 
 
 if __name__ == "__main__":
