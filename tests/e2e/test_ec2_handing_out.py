@@ -109,6 +109,10 @@ def test_an_image_is_handed_out_with_its_copies(target: Ec2Target, world: World)
     share = {"accounts": [OTHER]}
     options = {"distribute": {"regions": {IRELAND: {}}, "share": share}}
     wanted = {"bakery_artifact": artifact, "bakery_names": ["web:latest"], "bakery_options": options}
+    world.delays.copy_s = 600
+    hurried = {**wanted, "bakery_options": {**options, "timeout_min": 0.02}}
+    assert "is still pending after 0.02 minutes" in target.failure("point", **hurried)
+    world.delays.copy_s = 0
     (copied,) = target.run("point", **wanted)["artifact"]["regions"]
     for region, image in ((world.region, artifact), (IRELAND, copied)):
         ec2 = target.client(region)

@@ -54,7 +54,7 @@ def _run_playbook(config: Any, listener: Listener, stopper: Stopper) -> int | No
     """Returns the exit status of ansible-playbook; None when a signal ended it."""
 
     def on_event(event: Mapping[str, Any]) -> bool:
-        stopper.saw_event()
+        stopper.saw_event(event)
         listener.read(event)
         return False  # ansible-runner need not write it to a file
 

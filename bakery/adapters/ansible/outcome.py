@@ -37,7 +37,7 @@ def _stopped(listener: Listener, reason: FailureKind, timeouts: Timeouts) -> Run
     messages = {
         FailureKind.CANCELLED: "interrupted",
         FailureKind.IDLE: f"stopped after {timeouts.idle_s} s without any event",
-        FailureKind.TIMEOUT: f"stopped after {timeouts.total_s} s, the time that a run may take in all",
+        FailureKind.TIMEOUT: f"stopped after {timeouts.total_s} s, the time that a role may take in all",
     }
     place = listener.place
     if place is None:

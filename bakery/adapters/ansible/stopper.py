@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bakery.adapters.ansible.processes import leader_of_run, send
 from bakery.model.project import Timeouts
-from bakery.model.run import FailureKind
+from bakery.model.run import PROVISION_PLAY, FailureKind
 from bakery.ports import Cancel
 
 # Seconds after the decision at which each signal is sent. Ctrl-C promises an end within ten seconds.
@@ -20,7 +21,11 @@ _ESCALATION = ((0.0, signal.SIGINT), (5.0, signal.SIGTERM), (6.0, signal.SIGKILL
 
 
 class Stopper:
-    """Polled while a run goes on. ``reason`` says why the run was stopped; None while it was not."""
+    """Polled while a run goes on. ``reason`` says why the run was stopped; None while it was not.
+
+    Only a role is stopped for the time that it takes in all: the steps of a target have deadlines of their
+    own, and an image may be pending for an hour.
+    """
 
     def __init__(
         self, run_id: str, cancel: Cancel, timeouts: Timeouts, *, clock: Callable[[], float] = time.monotonic
@@ -30,13 +35,17 @@ class Stopper:
         self._cancel = cancel
         self._timeouts = timeouts
         self._clock = clock
-        self._begun = self._last_event = clock()
+        self._last_event = clock()
+        self._role_begun: float | None = None
         self._decided = 0.0
         self._sent = 0
 
-    def saw_event(self) -> None:
-        """Something happened in the run: the idle time starts anew."""
+    def saw_event(self, event: Mapping[str, Any]) -> None:
+        """Something happened in the run: the idle time starts anew, and the role's with its play."""
         self._last_event = self._clock()
+        if event.get("event") == "playbook_on_play_start":
+            play = str((event.get("event_data") or {}).get("play", ""))
+            self._role_begun = self._clock() if play.startswith(PROVISION_PLAY) else None
 
     def poll(self) -> None:
         """Stop the run when it is time; call again until the run has ended."""
@@ -50,7 +59,7 @@ class Stopper:
         now = self._clock()
         if self._cancel.requested():
             return FailureKind.CANCELLED
-        if now - self._begun > self._timeouts.total_s:
+        if self._role_begun is not None and now - self._role_begun > self._timeouts.total_s:
             return FailureKind.TIMEOUT
         if now - self._last_event > self._timeouts.idle_s:
             return FailureKind.IDLE

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from bakery.adapters.ansible.processes import RUN_MARKER, end_run, leader_of_run, processes_of_run
 from bakery.adapters.ansible.stopper import Stopper
 from bakery.model.project import Timeouts
-from bakery.model.run import FailureKind
+from bakery.model.run import PROVISION_PLAY, FailureKind
 
 TELLS_SIGNALS = """
 import signal, sys
@@ -59,7 +60,7 @@ def test_a_run_in_time_goes_on(stopper: Stopper, clock: Clock) -> None:
     for _ in range(9):
         clock.now += 10
         stopper.poll()
-        stopper.saw_event()
+        stopper.saw_event({})
     assert stopper.reason is None
 
 
@@ -69,11 +70,30 @@ def test_silence_stops_a_run(stopper: Stopper, clock: Clock) -> None:
     assert stopper.reason is FailureKind.IDLE
 
 
-def test_time_in_all_stops_a_run_that_speaks(stopper: Stopper, clock: Clock) -> None:
+def play(name: str) -> dict[str, Any]:
+    return {"event": "playbook_on_play_start", "event_data": {"play": name}}
+
+
+def test_time_in_all_stops_a_role_that_speaks(stopper: Stopper, clock: Clock) -> None:
+    stopper.saw_event(play(f"{PROVISION_PLAY}nginx"))
     clock.now += 101
-    stopper.saw_event()
+    stopper.saw_event({"event": "verbose"})
     stopper.poll()
     assert stopper.reason is FailureKind.TIMEOUT
+
+
+@pytest.mark.parametrize("next_play", ["Capture an image", f"{PROVISION_PLAY}app"])
+def test_each_role_has_its_own_time_and_other_steps_have_none(
+    stopper: Stopper, clock: Clock, next_play: str
+) -> None:
+    stopper.saw_event(play("Launch a machine"))
+    clock.now += 101
+    stopper.saw_event(play(f"{PROVISION_PLAY}nginx"))
+    clock.now += 99
+    stopper.saw_event(play(next_play))
+    clock.now += 9
+    stopper.poll()
+    assert stopper.reason is None
 
 
 def test_the_first_reason_stays(stopper: Stopper, clock: Clock, cancel: Asked) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -14,17 +15,23 @@ _listeners: list[Callable[[str], None]] = []
 _telling = Lock()
 
 
-class Teller:
-    """Tells what changes, such as a percentage, and says nothing twice."""
+# Whoever listens may take a silence of half an hour for the end.
+_AGAIN_S = 300.0
 
-    def __init__(self) -> None:
-        self._last = ""
+
+class Teller:
+    """Tells what changes, such as a percentage, and what does not, now and then, as a sign of life."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last, self._told_at = "", 0.0
 
     def tell(self, text: str) -> None:
         """One line that says how far it is."""
-        if text == self._last:
+        now = self._clock()
+        if text == self._last and now - self._told_at < _AGAIN_S:
             return
-        self._last = text
+        self._last, self._told_at = text, now
         with _telling:
             for listener in _listeners:
                 listener(text)
