@@ -9,6 +9,8 @@ from pathlib import Path
 from bakery.model.records import Owner
 
 _PROC = Path("/proc")
+# The kernel's PROC_PID_INIT_INO (include/linux/proc_ns.h): the namespace of whoever is in no container.
+_FIRST_NAMESPACE = "pid:[4026531836]"
 # proc(5), /proc/PID/stat: the fields after "(comm)" start with number 3, the state; starttime is number 22.
 _STATE_FIELD = 3
 _START_FIELD = 22
@@ -16,8 +18,13 @@ _START_FIELD = 22
 
 @cache
 def boot_id() -> str:
-    """The id of this boot of the kernel (random(4))."""
-    return (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    """The id of this boot of the kernel (random(4)), in a container with that of its pid_namespaces(7).
+
+    Containers of one host have the same process ids.
+    """
+    boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    namespace = str((_PROC / "self" / "ns" / "pid").readlink())
+    return boot if namespace == _FIRST_NAMESPACE else f"{boot}/{namespace[5:-1]}"
 
 
 def this_owner(bake: str) -> Owner:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bakery.adapters.owner import this_owner
 from bakery.model.records import BaseRecord
 from tests.contract.conftest import SOURCES, Pipeline, PlaybookFailed
 
@@ -223,12 +223,8 @@ def test_discarding_nothing_is_fine(pipeline: Pipeline) -> None:
 def test_sweep_removes_what_a_dead_owner_left_and_nothing_else(
     pipeline: Pipeline, base: dict[str, Any]
 ) -> None:
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    start = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    owners = {
-        "dead": {"bake": "d", "pid": 2**22 + 1, "start": 1, "boot": boot},
-        "live": {"bake": "l", "pid": os.getpid(), "start": start, "boot": boot},
-    }
+    live = asdict(this_owner("l"))
+    owners = {"dead": {**live, "bake": "d", "pid": 2**22 + 1, "start": 1}, "live": live}
     parents = [layer["id"] for layer in base["layers"]]
     for name, owner in owners.items():
         pipeline.run(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines, new_journal
+from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.modules import ec2_sweep
 from ansible_collections.bakery.images.plugins.plugin_utils.in_worker import run_main
 
@@ -106,6 +110,34 @@ def test_a_machine_is_swept_where_its_journal_says_that_it_is(target: Ec2Target,
     assert sweep(target)["security_groups"] == [group]
     assert world.left(VIRGINIA)["security-groups"] == []
     assert machines.names() == []
+
+
+# Tells its process as the owner of something, and waits.
+_OWNER = """
+import json, os
+from ansible_collections.bakery.images.plugins.module_utils.owner import Owner, boot_id, process_start
+owner = Owner(bake="b", pid=os.getpid(), start=process_start(os.getpid()), boot=boot_id())
+print(json.dumps(owner.to_wire()), flush=True)
+input()
+"""
+
+
+def test_a_bake_in_another_container_of_this_host_is_left_alone(target: Ec2Target, world: World) -> None:
+    """Its process has another id there than here, where nobody may have it."""
+    words = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", _OWNER]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout
+        owner = Owner.from_wire(json.loads(process.stdout.readline()))
+        assert owner
+        assert owner.pid == 1
+        target.owner = owner
+        group = made_group(target, "elsewhere-1")
+        assert not any(sweep(target).values())
+        assert world.left()["security-groups"] == [group]
+        process.communicate("")
 
 
 def made_group(target: Ec2Target, machine_id: str) -> str:

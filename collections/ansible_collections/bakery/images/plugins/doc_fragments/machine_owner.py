@@ -31,7 +31,9 @@ options:
         type: int
         required: true
       boot:
-        description: The boot it runs in (C(/proc/sys/kernel/random/boot_id)).
+        description: >-
+          The boot it runs in (C(/proc/sys/kernel/random/boot_id)), in a container with C(/) and the number of
+          its namespace.
         type: str
         required: true
   ttl_s:

@@ -3,19 +3,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who owns a machine, and whether that process is still alive.
 
-A process is named by its id, its start time and the boot it runs in, because process ids are reused.
+A process is named by its id, its start time and the boot it runs in, because process ids are reused, and by
+the namespace of its id: jobs of a CI in containers on one host have one account of a cloud, and the same ids.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
+# The kernel's PROC_PID_INIT_INO (include/linux/proc_ns.h): the namespace of whoever is in no container.
+_FIRST_NAMESPACE = "pid:[4026531836]"
+
 
 def boot_id() -> str:
-    """The identity of the running kernel's boot (random(4), ``/proc/sys/kernel/random/boot_id``)."""
+    """The identity of the running kernel's boot (random(4), ``/proc/sys/kernel/random/boot_id``).
+
+    Within a container, that of its pid_namespaces(7) is appended.
+    """
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as source:
-        return source.read().strip()
+        boot = source.read().strip()
+    namespace = os.readlink("/proc/self/ns/pid")
+    return boot if namespace == _FIRST_NAMESPACE else f"{boot}/{namespace[5:-1]}"
 
 
 def process_start(pid: int) -> int | None:
