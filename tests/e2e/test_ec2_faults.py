@@ -218,6 +218,19 @@ def test_a_key_that_nothing_can_be_shared_under_is_told_before_anything_is_launc
     assert account.made() == ["CreateKey"]
 
 
+def test_a_name_that_is_taken_is_told_before_anything_is_launched(account: Account) -> None:
+    world = account.world
+    for region, name in ((world.region, "golden"), (IRELAND, "silver")):
+        there = account.client(region)
+        made = there.copy_image(Name=name, SourceImageId=world.base_image, SourceRegion=world.region)
+        world.calls.clear()
+        account.write_project(image={"name": name}, distribute={"regions": {IRELAND: {}}})
+        told = f"the name '{name}' is taken in {region} by {made['ImageId']}; choose another image name"
+        assert told in error_of(account)["message"]
+        assert told in planned_error(account)
+        assert account.made() == []
+
+
 # ── what the account does not allow, or does not have ──
 
 

@@ -43,9 +43,10 @@ def test_what_is_planned_on_demand_is_what_is_made(account: Account) -> None:
 def test_what_is_planned_is_what_a_bake_with_everything_makes(account: Account, tmp_path: Path) -> None:
     """The instance is a spot one, which nobody can stop: CreateImage reboots it instead."""
     world = account.world
+    launch = {"address": "private", "market": ["spot"], "subnets": world.subnets}
     account.write_project(
-        launch={"address": "private", "market": ["spot"], "subnets": world.subnets},
-        image={"deprecate_after_days": 90},
+        launch=launch,
+        image={"deprecate_after_days": 90, "name": "golden"},
         distribute={"regions": {IRELAND: {}}, "share": {"accounts": [OTHER]}},
     )
     planned = plan(account)
@@ -64,7 +65,7 @@ def test_what_is_planned_is_what_a_bake_with_everything_makes(account: Account, 
     assert (result["status"], result["checks"]["passed"]) == ("baked", 2)
     made, image = Counter(account.made()), result["artifact"]["id"]
     assert calls_of(planned) == made
-    assert planned["estimate"]["names"] == [account.describe(image)["Name"]]
+    assert planned["estimate"]["names"] == [account.describe(image)["Name"]] == ["golden"]
     assert "StopInstances" not in made
     (created,) = (call for call in world.calls if call.action == "CreateImage" and not call.dry)
     assert created.parameters["NoReboot"] == "false"
@@ -77,6 +78,9 @@ def test_what_is_planned_is_what_a_bake_with_everything_makes(account: Account, 
     assert colleague["why"] == f"ec2 has it: {image}"
 
     account.write_role("second", write("/etc/second", "three"))
+    refused = plan(account, code=5)["error"]["message"]
+    assert f"the name 'golden' is taken in {world.region} by {image}; choose another image name" in refused
+    account.write_project(launch=launch)
     text = account.run("plan", "web").stdout
     for word in (f"{world.base_image} (x86_64) in {world.region}", *world.subnets, "t3.small spot in"):
         assert word in text

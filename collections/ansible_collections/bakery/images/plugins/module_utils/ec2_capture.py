@@ -13,12 +13,10 @@ while its snapshot is still being written; it is stopped all the while, which co
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
@@ -49,12 +47,11 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_instance import 
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan import SPOT
 from ansible_collections.bakery.images.plugins.module_utils.ec2_looks import Looks
+from ansible_collections.bakery.images.plugins.module_utils.ec2_names import holders_of, name_is_taken
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.interruptions import Interruptions, noticed
 from ansible_collections.bakery.images.plugins.module_utils.progress import Teller
 
-# CreateImage, parameter Name.
-_NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}\Z")
 _DEAD_STATES = frozenset({"shutting-down", "terminated"})
 _BUSY = frozenset({"IncorrectState", "IncorrectInstanceState"})
 _STATE_PATIENCE_S = 120.0
@@ -85,24 +82,6 @@ class Captured:
     warnings: list[str] = field(default_factory=list)
 
 
-def image_names(wanted: str, *, role_set: str, fingerprint: str, machine_id: str) -> tuple[str, ...]:
-    """Names that the image may have, best first. A name that somebody chose is the only one."""
-    if wanted:
-        return (checked_name(wanted),)
-    name = "-".join(part for part in ("bakery", role_set, fingerprint[:12]) if part)
-    again = sha256(machine_id.encode()).hexdigest()[:6]  # the same role set was baked before
-    return checked_name(name), checked_name(f"{name}-{again}")
-
-
-def checked_name(name: str) -> str:
-    """``name``, if EC2 takes it as the name of an image."""
-    if not _NAME.match(name):
-        raise MachineFailure(
-            f"'{name}' cannot be the name of an image: 3 to 128 letters, digits, spaces and ()[]./-'@_ can"
-        )
-    return name
-
-
 class ImageMaker:
     """Makes one image. ``journal`` is told the image's id the moment it is known."""
 
@@ -128,7 +107,7 @@ class ImageMaker:
                 return ours
             if not holders:
                 free.append(name)
-            taken = taken or _name_is_taken(name, holders)
+            taken = taken or name_is_taken(name, holders)
         if not free and taken:
             raise taken
         self._free_names = free
@@ -158,13 +137,7 @@ class ImageMaker:
         return tags_of(image).get(ec2_tags.MACHINE) == self._capture.machine_id
 
     def _holders(self, name: str) -> dict[str, dict[str, Any]]:
-        """The images of that name, by region."""
-        found = {}
-        for region in dict.fromkeys((self._aws.region, *self._capture.regions)):
-            here = images_named(self._aws.in_region(region), name)
-            if here:
-                found[region] = here[0]
-        return found
+        return holders_of(self._aws, name, self._capture.regions)
 
     def _instance_at_rest(self) -> str:
         """Stop the machine's instance through the API, if it can be stopped; returns its id."""
@@ -208,7 +181,7 @@ class ImageMaker:
             if image_id:
                 return image_id
         name = self._free_names[-1]
-        raise _name_is_taken(name, self._holders(name)) or MachineFailure(f"the name '{name}' is taken")
+        raise name_is_taken(name, self._holders(name)) or MachineFailure(f"the name '{name}' is taken")
 
     def _created(self, instance_id: str, name: str) -> str | None:
         """Id of the new image; None if somebody else's has the name."""
@@ -309,20 +282,6 @@ class ImageMaker:
         if image is None:
             raise AwsFailure(f"image {image_id} is not there", code="InvalidAMIID.NotFound")
         return image
-
-
-def _name_is_taken(name: str, holders: Mapping[str, Mapping[str, Any]]) -> MachineFailure | None:
-    """What to say of a name that is taken; None if it is free."""
-    for region, holder in holders.items():
-        tags = tags_of(holder)
-        where = f"the name '{name}' is taken in {region} by {holder['ImageId']}"
-        if ec2_tags.MACHINE in tags and tags.get(ec2_tags.STATUS) != ec2_tags.VERIFIED:
-            return MachineFailure(
-                f"{where}, which another bake made and did not verify; wait for it, or run 'bakery sweep' if "
-                "it is gone"
-            )
-        return MachineFailure(f"{where}; choose another image name, or deregister that image")
-    return None
 
 
 def find_instance(aws: Aws, machine_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
@@ -44,6 +44,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan impo
     refusal,
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_looks import Looks
+from ansible_collections.bakery.images.plugins.module_utils.ec2_names import refuse_taken
 from ansible_collections.bakery.images.plugins.module_utils.ec2_network import (
     caller_cidr,
     delete_group,
@@ -91,6 +92,18 @@ _TERMINATION_S = 300
 
 
 @dataclass(frozen=True)
+class Intent:
+    """What is to become of a machine: an image of this name, if one was chosen, and copies in these regions.
+
+    ``shared`` says whether others are to use them all. Each region has the options of its copy.
+    """
+
+    name: str = ""
+    regions: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    shared: bool = False
+
+
+@dataclass(frozen=True)
 class Prepared:
     """All that is known before anything is made."""
 
@@ -114,16 +127,18 @@ class Launched:
     warnings: tuple[str, ...]
 
 
-def prepare(aws: Aws, wanted: Wanted, share_in: Mapping[str, Any] | None = None) -> Prepared:
-    """Look up what a launch needs, and change nothing; MachineFailure if it cannot work.
+def prepare(aws: Aws, wanted: Wanted, intent: Intent) -> Prepared:
+    """Look up what a launch needs, and change nothing.
 
-    With ``share_in``, the regions that get a copy of its image, also if that could not be shared.
+    MachineFailure if it cannot work, or what is to become of the machine cannot.
     """
-    if share_in is not None:
+    if intent.shared:
         volume = wanted.volume
         refuse_unshareable(
-            aws, encrypted=bool(volume.encrypted), kms_key=volume.kms_key or "", regions=share_in
+            aws, encrypted=bool(volume.encrypted), kms_key=volume.kms_key or "", regions=intent.regions
         )
+    if intent.name:
+        refuse_taken(aws, intent.name, intent.regions)
     image = _image(aws, wanted)
     check_volume(wanted.volume, image)
     subnets = find_subnets(aws, wanted.network.subnets)
@@ -167,9 +182,9 @@ class Ec2Machines:
         found: dict[str, Any] = machine
         return found
 
-    def prepare(self, wanted: Wanted, share_in: Mapping[str, Any] | None = None) -> Prepared:
+    def prepare(self, wanted: Wanted, intent: Intent) -> Prepared:
         """See the function of that name."""
-        return prepare(self._aws, wanted, share_in)
+        return prepare(self._aws, wanted, intent)
 
     def launch(self, prepared: Prepared) -> Launched:
         """Make, start and await a machine; whatever goes wrong, nothing of it stays."""

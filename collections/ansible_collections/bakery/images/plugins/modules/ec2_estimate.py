@@ -62,6 +62,10 @@ options:
   last_s:
     description: How long the last bake took, in seconds.
     type: float
+  made:
+    description: Whether the image is there already, or may be, so that it has its name.
+    type: bool
+    default: false
   regions:
     description: Other regions that get a copy, as M(bakery.images.ec2_image_copy) takes them.
     type: dict
@@ -136,13 +140,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
 from ansible_collections.bakery.images.plugins.module_utils.ec2_bases import describe_base, resolve
-from ansible_collections.bakery.images.plugins.module_utils.ec2_capture import image_names
 from ansible_collections.bakery.images.plugins.module_utils.ec2_estimate import (
     Distribution,
     Estimate,
     shown,
     told,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_names import image_names
 from ansible_collections.bakery.images.plugins.module_utils.ec2_options import (
     AUDIENCE,
     AUDIENCE_OPTIONS,
@@ -151,7 +155,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_options import (
     source_of,
     wanted_of,
 )
-from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import prepare
+from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Intent, prepare
 from ansible_collections.bakery.images.plugins.module_utils.wire import REGION_OPTION, run_module
 
 
@@ -167,6 +171,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "role_set": {"type": "str", "default": ""},
             "fingerprint": {"type": "str", "default": ""},
             "last_s": {"type": "float"},
+            "made": {"type": "bool", "default": False},
             "regions": {"type": "dict", "default": {}},
             "deprecate_after_days": {"type": "int"},
             "protect": {"type": "bool", "default": False},
@@ -182,8 +187,13 @@ def look(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:  # noqa: ARG
     audience = {kind: tuple(params[kind]) for kind in AUDIENCE}
     base = resolve(aws, source_of(params["base"]))
     wanted = wanted_of(params, "planned", image=base.image["ImageId"])
+    intent = Intent(
+        name="" if params["made"] else params["name"],
+        regions=params["regions"],
+        shared=any(audience.values()),
+    )
     estimate = Estimate(
-        prepared=prepare(aws, wanted, params["regions"] if any(audience.values()) else None),
+        prepared=prepare(aws, wanted, intent),
         region=aws.region,
         names=_names(params),
         distribution=Distribution(

@@ -207,11 +207,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
-from ansible_collections.bakery.images.plugins.module_utils.ec2_capture import (
-    Capture,
-    ImageMaker,
-    image_names,
-)
+from ansible_collections.bakery.images.plugins.module_utils.ec2_capture import Capture, ImageMaker
 from ansible_collections.bakery.images.plugins.module_utils.ec2_contents import ImageContents
 from ansible_collections.bakery.images.plugins.module_utils.ec2_image_state import ImageState, Verified
 from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
@@ -221,6 +217,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_images import (
     snapshots_of,
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_looks import Looks
+from ansible_collections.bakery.images.plugins.module_utils.ec2_names import image_names
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.wire import (

@@ -63,14 +63,25 @@ options:
   role_set:
     description: Name of the role set that the machine is for, a tag.
     type: str
-  share_in:
+  image_name:
     description:
-      - The regions that get a copy of the machine's image which others shall use, each with a dictionary that
-        may have C(kms_key) and C(encrypted), as with M(bakery.images.ec2_image_copy). Empty if only the image
-        itself is to be shared.
-      - Fails before anything is made if O(volume) or a copy would be under a key that AWS manages, with which
-        nothing can be shared. Without this option nothing is asked.
+      - The name that the machine's image will have, if one was chosen.
+      - Fails before anything is made if another image has it, here or in one of O(image_regions).
+    type: str
+    default: ''
+  image_regions:
+    description:
+      - The regions that get a copy of the machine's image, each with a dictionary that may have C(kms_key)
+        and C(encrypted), as with M(bakery.images.ec2_image_copy).
     type: dict
+    default: {}
+  image_shared:
+    description:
+      - Whether others are to use the image and its copies.
+      - Fails before anything is made if O(volume) or a copy would be under a key that AWS manages, with which
+        nothing can be shared.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -187,7 +198,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
 from ansible_collections.bakery.images.plugins.module_utils.ec2_options import LAUNCH_OPTIONS, wanted_of
-from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Ec2Machines
+from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Ec2Machines, Intent
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
@@ -207,7 +218,9 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "image": {"type": "str"},
             "proof": {"type": "bool", "default": False},
             "role_set": {"type": "str"},
-            "share_in": {"type": "dict"},
+            "image_name": {"type": "str", "default": ""},
+            "image_regions": {"type": "dict", "default": {}},
+            "image_shared": {"type": "bool", "default": False},
             **LAUNCH_OPTIONS,
             **OWNER_OPTIONS,
         },
@@ -238,7 +251,7 @@ def ensure_started(machines: Ec2Machines, params: dict[str, Any], *, apply: bool
             owner=Owner.from_wire(params["owner"]),
             ttl_s=params["ttl_s"],
         ),
-        params["share_in"],
+        Intent(name=params["image_name"], regions=params["image_regions"], shared=params["image_shared"]),
     )
     if not apply:
         return {"changed": True, "attempts": [attempt.told("planned") for attempt in prepared.plan]}
