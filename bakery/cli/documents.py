@@ -41,13 +41,28 @@ class LayerBody(TypedDict):
     reproduced: NotRequired[bool]
 
 
+class Copy(TypedDict):
+    """The artifact at another place, under an id of its own."""
+
+    id: str
+    location: str
+    snapshots: list[str]
+
+
 class Artifact(TypedDict):
-    """What was captured and where it is."""
+    """What was captured and where it is.
+
+    On targets that have such things also whose it is, what it was made of and is stored as, and its copies.
+    """
 
     kind: str
     id: str
     digest: str
     location: str
+    account: NotRequired[str]
+    base_image: NotRequired[str]
+    snapshots: NotRequired[list[str]]
+    copies: NotRequired[list[Copy]]
 
 
 class Checks(TypedDict):

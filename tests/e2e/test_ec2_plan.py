@@ -71,6 +71,16 @@ def test_what_is_planned_is_what_a_bake_with_everything_makes(account: Account, 
     assert created.parameters["NoReboot"] == "false"
     assert written(world, {"snapshots": account.left()["snapshots"]}) == set()
 
+    (copy,) = account.left(IRELAND)["images"]
+    assert [one["id"] for one in result["artifact"]["copies"]] == [copy]
+    shown = account.run("show", "web", "--json").document["image"]["artifact"]
+    assert (shown["account"], shown["base_image"]) == (world.account, world.base_image)
+    assert (shown["snapshots"], shown["copies"]) == (
+        account.left()["snapshots"],
+        result["artifact"]["copies"],
+    )
+    assert f"copies  ec2:{IRELAND}:{copy}\n  account {world.account}" in account.run("show", "web").stdout
+
     world.calls.clear()
     assert plan(account)["status"] == "unchanged"
     colleague = plan(replace(account, home=tmp_path / "elsewhere"))

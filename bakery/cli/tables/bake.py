@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bakery.cli.boundary import error_body
 from bakery.cli.documents import Artifact, BakeDocument, BakeResultBody, Checks, ErrorBody, LayerBody
 from bakery.cli.output import Paint
+from bakery.cli.tables.artifacts import artifact_body, artifact_facts
 from bakery.cli.tables.grid import Cell, Column, grid
 from bakery.cli.text import clean, plural, seconds, short, size
 from bakery.errors import ExitCode
@@ -122,15 +123,7 @@ def _error(result: BakeResult) -> ErrorBody | None:
 
 
 def _artifact(result: BakeResult) -> Artifact | None:
-    if result.artifact is None:
-        return None
-    told = result.artifact
-    return {
-        "kind": str(told["kind"]),
-        "id": str(told["id"]),
-        "digest": str(told["digest"]),
-        "location": str(told["location"]),
-    }
+    return artifact_body(result.artifact) if result.artifact else None
 
 
 def _layer_body(layer: LayerResult) -> LayerBody:
@@ -178,7 +171,7 @@ def _facts(result: BakeResult) -> list[tuple[str, str]]:
     facts = [
         ("image", str(artifact.get("id", ""))),
         ("names", ", ".join(result.names)),
-        ("where", str(artifact.get("location", ""))),
+        *(artifact_facts(artifact_body(artifact)) if artifact else ()),
         ("size", size(int(artifact["size"])) if "size" in artifact else ""),
         ("checks", f"{result.checks.passed} passed" if result.checks else ""),
         ("run", str(artifact.get("run", ""))),

@@ -16,6 +16,7 @@ from bakery.cli.documents import (
     VerifyDocument,
 )
 from bakery.cli.output import Paint
+from bakery.cli.tables.artifacts import artifact_body, artifact_facts
 from bakery.cli.tables.bake import checks_body
 from bakery.cli.tables.grid import Cell, Column, grid
 from bakery.cli.text import age, clean, plural, seconds, short, size
@@ -71,12 +72,7 @@ def image_body(image: ImageRecord, *, latest: bool) -> ImageBody:
         "fingerprint": image.fingerprint,
         "names": [name for name in image.names if latest or not name.endswith(":latest")],
         "latest": latest,
-        "artifact": {
-            "kind": str(told["kind"]),
-            "id": str(told["id"]),
-            "digest": str(told["digest"]),
-            "location": str(told["location"]),
-        },
+        "artifact": artifact_body(told),
         "size": int(told["size"]) if "size" in told else None,
         "checks": checks_body(image.checks),
         "base": image.base,
@@ -108,7 +104,7 @@ def show_text(document: ShowDocument, paint: Paint, *, packages: bool, run: str 
         ("image", image["artifact"]["id"]),
         ("digest", image["artifact"]["digest"]),
         ("names", ", ".join(image["names"])),
-        ("where", image["artifact"]["location"]),
+        *artifact_facts(image["artifact"]),
         ("size", "" if image["size"] is None else size(image["size"])),
         ("project", image["project"]),
         ("made", f"{age(image['made'])}, {image['made']}, in {seconds(image['seconds'])}"),

@@ -16,6 +16,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan impo
     Attempt,
     Subnet,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_preparation import Prepared
 from ansible_collections.bakery.images.plugins.module_utils.ec2_request import (
     PRIVATE,
     Login,
@@ -24,7 +25,6 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_request import (
     Volume,
     Wanted,
 )
-from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Prepared
 
 IMAGE = SourceImage("ami-1", "x86_64", "/dev/xvda", 8)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan import SPOT
+from ansible_collections.bakery.images.plugins.module_utils.ec2_preparation import Prepared
 from ansible_collections.bakery.images.plugins.module_utils.ec2_request import PUBLIC
-from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Prepared
 
 # One machine is provisioned, and one proves that the image boots.
 _MACHINES = 2

@@ -10,9 +10,8 @@ to log in, and a journal that tells of a call whose answer may not have come.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
@@ -23,7 +22,6 @@ from ansible_collections.bakery.images.plugins.module_utils.aws_calls import (
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_description import describe, write_programs
 from ansible_collections.bakery.images.plugins.module_utils.ec2_fresh import check_fresh
-from ansible_collections.bakery.images.plugins.module_utils.ec2_images import find_image
 from ansible_collections.bakery.images.plugins.module_utils.ec2_instance import (
     LIVING,
     InstanceEnded,
@@ -38,22 +36,18 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan impo
     Attempt,
     Refusal,
     Remaining,
-    Subnet,
     explained,
-    launch_plan,
     refusal,
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_looks import Looks
-from ansible_collections.bakery.images.plugins.module_utils.ec2_names import refuse_taken
 from ansible_collections.bakery.images.plugins.module_utils.ec2_network import (
-    caller_cidr,
     delete_group,
-    find_subnets,
     groups_of,
     let_in,
     make_group,
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_permissions import refuse_unpermitted
+from ansible_collections.bakery.images.plugins.module_utils.ec2_preparation import Prepared
 from ansible_collections.bakery.images.plugins.module_utils.ec2_readiness import (
     wait_for_cloud_init,
     wait_for_ssh,
@@ -61,13 +55,9 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_readiness import
 from ansible_collections.bakery.images.plugins.module_utils.ec2_request import (
     PUBLIC,
     Request,
-    SourceImage,
     Wanted,
-    check_volume,
     client_token,
-    read_image,
 )
-from ansible_collections.bakery.images.plugins.module_utils.ec2_sharing import refuse_unshareable
 from ansible_collections.bakery.images.plugins.module_utils.ec2_user_data import (
     USER_KEY,
     Keys,
@@ -75,7 +65,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_user_data import
     user_data,
     write_known_hosts,
 )
-from ansible_collections.bakery.images.plugins.module_utils.failure import BaseGone, MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.interruptions import noticed
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
     Journal,
@@ -92,32 +82,6 @@ _TERMINATION_S = 300
 
 
 @dataclass(frozen=True)
-class Intent:
-    """What is to become of a machine: an image of this name, if one was chosen, and copies in these regions.
-
-    ``shared`` says whether others are to use them all. Each region has the options of its copy.
-    """
-
-    name: str = ""
-    regions: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
-    shared: bool = False
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """All that is known before anything is made."""
-
-    wanted: Wanted
-    image: SourceImage
-    plan: tuple[Attempt, ...]
-    cidr: str | None
-
-    @property
-    def subnet(self) -> Subnet:
-        return self.plan[0].subnet
-
-
-@dataclass(frozen=True)
 class Launched:
     """A machine that can be used, the instance it is, and what was tried before."""
 
@@ -125,38 +89,6 @@ class Launched:
     instance: dict[str, Any]
     attempts: tuple[dict[str, str], ...]
     warnings: tuple[str, ...]
-
-
-def prepare(aws: Aws, wanted: Wanted, intent: Intent) -> Prepared:
-    """Look up what a launch needs, and change nothing.
-
-    MachineFailure if it cannot work, or what is to become of the machine cannot.
-    """
-    if intent.shared:
-        volume = wanted.volume
-        refuse_unshareable(
-            aws, encrypted=bool(volume.encrypted), kms_key=volume.kms_key or "", regions=intent.regions
-        )
-    if intent.name:
-        refuse_taken(aws, intent.name, intent.regions)
-    image = _image(aws, wanted)
-    check_volume(wanted.volume, image)
-    subnets = find_subnets(aws, wanted.network.subnets)
-    types = wanted.instance_types or (image.usual_type,)
-    cidr = None
-    if not wanted.network.security_groups:
-        cidr = caller_cidr(aws, wanted.login, wanted.network.caller_cidr, subnet=subnets[0])
-    return Prepared(wanted, image, launch_plan(types, subnets, wanted.markets), cidr)
-
-
-def _image(aws: Aws, wanted: Wanted) -> SourceImage:
-    described = find_image(aws, wanted.image)
-    if described is None:
-        gone = BaseGone if wanted.kind == "bake" else MachineFailure
-        raise gone(f"{aws.region} has no image {wanted.image} any more, or it is not shared with us")
-    if described.get("State", "available") != "available":
-        raise MachineFailure(f"image {wanted.image} is {described['State']}; only an available one boots")
-    return read_image(described)
 
 
 class Ec2Machines:
@@ -181,10 +113,6 @@ class Ec2Machines:
             raise MachineFailure(f"machine '{machine_id}' exists but cannot be used; discard it first")
         found: dict[str, Any] = machine
         return found
-
-    def prepare(self, wanted: Wanted, intent: Intent) -> Prepared:
-        """See the function of that name."""
-        return prepare(self._aws, wanted, intent)
 
     def launch(self, prepared: Prepared) -> Launched:
         """Make, start and await a machine; whatever goes wrong, nothing of it stays."""

@@ -155,7 +155,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_options import (
     source_of,
     wanted_of,
 )
-from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Intent, prepare
+from ansible_collections.bakery.images.plugins.module_utils.ec2_preparation import Intent, prepare
 from ansible_collections.bakery.images.plugins.module_utils.wire import REGION_OPTION, run_module
 
 

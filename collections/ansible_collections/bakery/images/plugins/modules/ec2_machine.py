@@ -198,7 +198,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
 from ansible_collections.bakery.images.plugins.module_utils.ec2_options import LAUNCH_OPTIONS, wanted_of
-from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Ec2Machines, Intent
+from ansible_collections.bakery.images.plugins.module_utils.ec2_preparation import Intent, prepare
+from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Ec2Machines
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
@@ -234,16 +235,19 @@ def ensure(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     # What is to go is where it was launched, wherever the next one would be.
     journalled = _journalled_region(root, params["id"]) if params["state"] == "absent" else None
     aws = Aws(journalled or params["region"])
-    of_state = ensure_started if params["state"] == "started" else ensure_absent
-    return of_state(Ec2Machines(root, aws), params, apply=apply)
+    machines = Ec2Machines(root, aws)
+    if params["state"] == "absent":
+        return ensure_absent(machines, params, apply=apply)
+    return ensure_started(aws, machines, params, apply=apply)
 
 
-def ensure_started(machines: Ec2Machines, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
+def ensure_started(aws: Aws, machines: Ec2Machines, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Launch the machine unless it runs already."""
     found = machines.find(params["id"])
     if found is not None:
         return {"changed": False, "machine": found}
-    prepared = machines.prepare(
+    prepared = prepare(
+        aws,
         replace(
             wanted_of(params, params["id"], image=params["image"]),
             kind="image" if params["proof"] else "bake",
