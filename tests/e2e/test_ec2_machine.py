@@ -264,14 +264,27 @@ def test_an_interrupted_launch_leaves_nothing(ec2: Ec2, number: signal.Signals) 
 
 
 def test_a_group_waits_for_its_instance_to_be_gone(ec2: Ec2) -> None:
-    ec2.run("m")
-    ec2.world.delays.terminate_s = 4
+    world, states = ec2.world, list[str]()
+    instance = ec2.run("m").returned["instance"]["id"]
+    world.delays.terminate_s = 4
+    world.faults.before("DeleteSecurityGroup", lambda _: states.append(world.state(instance)))
     assert ec2.discard("m").returned["changed"] is True
-    assert nothing_left(ec2), ec2.world.left()
-    terminated = [call.at for call in ec2.world.calls if call.action == "TerminateInstances"]
-    deleted = [call.at for call in ec2.world.calls if call.action == "DeleteSecurityGroup"]
-    assert len(terminated) == 1
-    assert 4 <= (deleted[-1] - terminated[0]).total_seconds() < 10
+    assert nothing_left(ec2), world.left()
+    assert states[-1] == "terminated"
+    assert world.actions().count("TerminateInstances") == 1
+
+
+def test_what_costs_is_let_go_of_before_the_rest(ec2: Ec2) -> None:
+    ec2.run("m")
+    world = ec2.world
+    world.delays.terminate_s = 2
+    assert ec2.run("m", state="absent", wait=False).returned["changed"] is True
+    assert world.actions()[-1] == "TerminateInstances"
+    assert world.left()["security-groups"]
+    assert ec2.directories == ["m"]
+    assert ec2.run("m", state="absent", wait=False).returned["changed"] is False
+    assert ec2.discard("m").returned["changed"] is True
+    assert nothing_left(ec2), world.left()
 
 
 SEAL = "cloud-init clean --logs --machine-id --seed; rm /etc/ssh/ssh_host_* /root/.ssh/authorized_keys"
