@@ -42,12 +42,13 @@ class Intent:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that is known before anything is made."""
+    """All that is known before anything is made; ``regions`` are those where something may be made later."""
 
     wanted: Wanted
     image: SourceImage
     plan: tuple[Attempt, ...]
     cidr: str | None
+    regions: tuple[str, ...] = ()
 
     @property
     def subnet(self) -> Subnet:
@@ -73,7 +74,8 @@ def prepare(aws: Aws, wanted: Wanted, intent: Intent) -> Prepared:
     cidr = None
     if not wanted.network.security_groups:
         cidr = caller_cidr(aws, wanted.login, wanted.network.caller_cidr, subnet=subnets[0])
-    return Prepared(wanted, image, launch_plan(types, subnets, wanted.markets), cidr)
+    plan = launch_plan(types, subnets, wanted.markets)
+    return Prepared(wanted, image, plan, cidr, regions=tuple(intent.regions))
 
 
 def _image(aws: Aws, wanted: Wanted) -> SourceImage:

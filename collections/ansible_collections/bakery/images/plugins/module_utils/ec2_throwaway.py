@@ -55,7 +55,6 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_readiness import
 from ansible_collections.bakery.images.plugins.module_utils.ec2_request import (
     PUBLIC,
     Request,
-    Wanted,
     client_token,
 )
 from ansible_collections.bakery.images.plugins.module_utils.ec2_user_data import (
@@ -118,7 +117,7 @@ class Ec2Machines:
         """Make, start and await a machine; whatever goes wrong, nothing of it stays."""
         wanted = prepared.wanted
         with noticed():
-            journal = self.machines.begin(self._first_journal(wanted))
+            journal = self.machines.begin(self._first_journal(prepared))
             try:
                 return _Launch(self._aws, self.machines, journal=journal, prepared=prepared).run()
             except BaseException:
@@ -165,8 +164,14 @@ class Ec2Machines:
         self.machines.remove(machine_id)
         return bool(journal or instances or groups)
 
-    def _first_journal(self, wanted: Wanted) -> Journal:
-        details = {"region": self._aws.region, "nonce": secrets.token_hex(8), "asked": False}
+    def _first_journal(self, prepared: Prepared) -> Journal:
+        wanted = prepared.wanted
+        details = {
+            "region": self._aws.region,
+            "regions": list(prepared.regions),
+            "nonce": secrets.token_hex(8),
+            "asked": False,
+        }
         return new_journal(
             wanted.machine_id, wanted.kind, owner=wanted.owner, ttl_s=wanted.ttl_s, details=details
         )

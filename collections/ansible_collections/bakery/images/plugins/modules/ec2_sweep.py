@@ -129,7 +129,7 @@ def sweep(params: dict[str, Any], *, apply: bool) -> dict[str, list[str]]:
     dead = dict(dead_machines(machines))
     directories = list(dead)
     # A bake may have been configured for another region than whoever sweeps; its journal knows.
-    told = [journal.details["region"] for journal in dead.values() if journal and "region" in journal.details]
+    told = [region for journal in dead.values() if journal for region in _regions_of(journal)]
     regions = dict.fromkeys([home.region, *params["regions"], *told])
     looks = [Ec2Sweep(home.in_region(region)) for region in regions]
     found = [look.find() for look in looks]
@@ -143,6 +143,13 @@ def sweep(params: dict[str, Any], *, apply: bool) -> dict[str, list[str]]:
     swept = {name: sorted({one for left in found for one in vars(left)[name]}) for name in vars(Left())}
     ids = {os.path.basename(directory) for directory in directories}
     return {**swept, "machines": sorted({*swept["machines"], *ids}), "directories": directories}
+
+
+def _regions_of(journal: Journal) -> Iterator[str]:
+    """Where a bake has made something, or was about to."""
+    if "region" in journal.details:
+        yield journal.details["region"]
+    yield from journal.details.get("regions", ())
 
 
 def dead_machines(machines: Machines) -> Iterator[tuple[str, Journal | None]]:
