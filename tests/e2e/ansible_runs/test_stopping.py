@@ -27,7 +27,8 @@ from tests.e2e.ansible_runs.workplace import (
 pytestmark = pytest.mark.e2e
 
 LONG_TASK = """
-    - hosts: localhost
+    - name: Apply role sleeper
+      hosts: localhost
       gather_facts: false
       tasks:
         - ansible.builtin.command: >-
@@ -86,8 +87,8 @@ def test_a_process_that_ignores_signals_does_not_survive_a_cancel(kitchen: Kitch
 @pytest.mark.parametrize(
     ("timeouts", "kind"),
     [
-        (Timeouts(idle_s=3, total_s=600), FailureKind.IDLE),
-        (Timeouts(idle_s=600, total_s=3), FailureKind.TIMEOUT),
+        (Timeouts(idle_s=3, total_s=60), FailureKind.IDLE),
+        (Timeouts(idle_s=60, total_s=3), FailureKind.TIMEOUT),
     ],
 )
 def test_a_run_out_of_time_is_stopped(kitchen: Kitchen, timeouts: Timeouts, kind: FailureKind) -> None:
