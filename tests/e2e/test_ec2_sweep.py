@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
+from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
+from ansible_collections.bakery.images.plugins.module_utils.ec2_throwaway import Ec2Machines
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines, new_journal
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.modules import ec2_sweep
@@ -110,6 +112,22 @@ def test_a_machine_is_swept_where_its_journal_says_that_it_is(target: Ec2Target,
     assert sweep(target)["security_groups"] == [group]
     assert world.left(VIRGINIA)["security-groups"] == []
     assert machines.names() == []
+
+
+def test_what_waits_for_a_slow_instance_is_left_to_the_sweep(target: Ec2Target, world: World) -> None:
+    target.owner = dead_owner()
+    group = made_group(target, "slow-1")
+    instance = target.running("slow-1", SecurityGroupIds=[group])
+    world.delays.terminate_s = 5
+    machines = Ec2Machines(str(target.home / "ec2"), Aws(world.region), patience_s=1)
+    found, (warning,) = machines.discard("slow-1")
+    assert found
+    assert "slow-1 is not gone after 1 seconds" in warning
+    assert warning.endswith(f"; 'bakery sweep' removes {group} later")
+    assert world.left()["security-groups"] == [group]
+    world.wait_state(instance, "terminated")
+    assert sweep(target)["security_groups"] == [group]
+    assert world.left()["security-groups"] == []
 
 
 # Tells its process as the owner of something, and waits.

@@ -42,6 +42,10 @@ class InstanceEnded(MachineFailure):
         self.reason = reason
 
 
+class StillUsed(MachineFailure):
+    """Something cannot be removed yet, because what uses it is not gone."""
+
+
 def instances_of(
     aws: Aws, machine_id: str, states: Sequence[str] = (*LIVING, *GOING)
 ) -> list[dict[str, Any]]:
@@ -190,10 +194,7 @@ def wait_terminated(aws: Aws, machine_id: str, patience: Patience) -> None:
     for _look in patience.looks():
         if not instances_of(aws, machine_id):
             return
-    raise MachineFailure(
-        f"the instance of machine {machine_id} is not gone after {patience.seconds:.0f} seconds; "
-        "its security group stays until 'bakery sweep'"
-    )
+    raise StillUsed(f"the instance of machine {machine_id} is not gone after {patience.seconds:.0f} seconds")
 
 
 def _address(instance: dict[str, Any], *, public: bool) -> str | None:

@@ -17,6 +17,7 @@ from ansible_collections.bakery.images.plugins.module_utils.aws_calls import (
     Patience,
     known_by_now,
 )
+from ansible_collections.bakery.images.plugins.module_utils.ec2_instance import StillUsed
 from ansible_collections.bakery.images.plugins.module_utils.ec2_launch_plan import Subnet
 from ansible_collections.bakery.images.plugins.module_utils.ec2_request import PRIVATE, Login
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
@@ -26,6 +27,7 @@ CHECKIP = "checkip"
 _CHECKIP_URL = "https://checkip.amazonaws.com"
 _CHECKIP_S = 10
 _DISCARD_PORT = 9
+_USED = "DependencyViolation"
 
 
 def find_subnets(aws: Aws, wanted: Sequence[str]) -> tuple[Subnet, ...]:
@@ -115,7 +117,7 @@ def groups_of(aws: Aws, machine_id: str) -> list[str]:
 
 
 def delete_group(aws: Aws, group: str, patience: Patience) -> None:
-    """Delete a group as soon as nothing uses it any more."""
+    """Delete a group as soon as nothing uses it any more; StillUsed if that takes too long."""
 
     def delete() -> None:
         try:
@@ -124,7 +126,14 @@ def delete_group(aws: Aws, group: str, patience: Patience) -> None:
             if not failure.not_found:
                 raise
 
-    patience.until_done(delete, worth_again=lambda failure: failure.code == "DependencyViolation")
+    try:
+        patience.until_done(delete, worth_again=lambda failure: failure.code == _USED)
+    except AwsFailure as failure:
+        if failure.code != _USED:
+            raise
+        raise StillUsed(
+            f"the security group {group} is still used after {patience.seconds:.0f} seconds"
+        ) from failure
 
 
 def _checked(configured: str) -> str:

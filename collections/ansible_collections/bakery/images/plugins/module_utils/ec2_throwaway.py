@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.bakery.images.plugins.module_utils import ec2_tags
 from ansible_collections.bakery.images.plugins.module_utils.aws_calls import (
@@ -25,6 +25,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ec2_fresh import che
 from ansible_collections.bakery.images.plugins.module_utils.ec2_instance import (
     LIVING,
     InstanceEnded,
+    StillUsed,
     Watched,
     instances_of,
     is_undecided,
@@ -76,8 +77,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ssh_login import Ssh
 
 # How long an instance may be started before it is seen by its tag.
 _UNSEEN_S = 15
-# How long an instance may take to be gone, which its security group has to wait for.
-_TERMINATION_S = 300
+_TERMINATION_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,21 @@ class Launched:
     warnings: tuple[str, ...]
 
 
+class Discarded(NamedTuple):
+    """Whether there was anything to discard, and what is left of it."""
+
+    found: bool
+    warnings: tuple[str, ...]
+
+
 class Ec2Machines:
     """Launches and discards machines of the target ec2 at ``root`` (= ``$BAKERY_HOME/ec2``)."""
 
-    def __init__(self, root: str, aws: Aws) -> None:
+    def __init__(self, root: str, aws: Aws, *, patience_s: float = _TERMINATION_S) -> None:
+        """``patience_s`` is how long an instance may take to be gone, which its security group waits for."""
         self.machines = Machines(root)
         self._aws = aws
+        self._patience_s = patience_s
 
     def find(self, machine_id: str) -> dict[str, Any] | None:
         """The description of a machine that was launched and lives; None if there is no such machine.
@@ -147,22 +156,29 @@ class Ec2Machines:
         terminate(self._aws, living)
         return bool(living)
 
-    def discard(self, machine_id: str) -> bool:
-        """End and remove all that has the machine's tag, half-made or not; returns whether there was any."""
+    def discard(self, machine_id: str) -> Discarded:
+        """End and remove all that has the machine's tag, half-made or not.
+
+        Some instances take longer to be gone than is worth waiting for. What they keep from going costs
+        nothing, and is left to the sweep, which finds it by its tags.
+        """
         journal = self._journal(machine_id)
         instances = self._instances(machine_id, journal)
         terminate(self._aws, instances)
-        groups = groups_of(self._aws, machine_id)
+        groups, warnings = groups_of(self._aws, machine_id), []
         if groups:
-            patience = Patience(_TERMINATION_S)
-            if instances:
-                wait_terminated(self._aws, machine_id, patience)
-            for group in groups:
-                delete_group(self._aws, group, patience)
+            patience = Patience(self._patience_s)
+            try:
+                if instances:
+                    wait_terminated(self._aws, machine_id, patience)
+                for group in groups:
+                    delete_group(self._aws, group, patience)
+            except StillUsed as used:
+                warnings.append(f"{used}; 'bakery sweep' removes {', '.join(groups)} later")
         if journal is not None:
             self._log_out(journal)
         self.machines.remove(machine_id)
-        return bool(journal or instances or groups)
+        return Discarded(bool(journal or instances or groups), tuple(warnings))
 
     def _first_journal(self, prepared: Prepared) -> Journal:
         wanted = prepared.wanted

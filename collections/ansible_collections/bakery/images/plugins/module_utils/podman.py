@@ -10,6 +10,7 @@ import os
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from ansible_collections.bakery.images.plugins.module_utils.failure import Machi
 LABEL = "io.bakery"
 _CAP_SYS_RESOURCE = 24  # linux/capability.h
 _TIMEOUT_S = 120
+# When to try again to remove a container that is just ending, and what podman says of one.
+_REMOVAL_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 0.0)
+_IN_BETWEEN = "state improper"
 # More open files than any role needs; the kernel's maximum would make daemons that close every possible
 # descriptor crawl. Engines refuse to raise a limit above the hard one, so both are cut to that.
 _WANTED_LIMITS = (("nofile", resource.RLIMIT_NOFILE, 65536), ("nproc", resource.RLIMIT_NPROC, 32768))
@@ -89,9 +93,15 @@ class Podman:
 
     def remove(self, name: str, *, grace_s: int) -> None:
         """Stop a container, by force after ``grace_s`` seconds, and remove it; none of that name is fine."""
-        done = self._try("rm", "--force", "--volumes", f"--time={grace_s}", "--ignore", name)
-        if done.returncode and self.inspect(name) is not None:
-            raise MachineFailure(_sentence("remove a container", done.stderr))
+        for pause_s in _REMOVAL_PAUSES_S:
+            done = self._try("rm", "--force", "--volumes", f"--time={grace_s}", "--ignore", name)
+            if not done.returncode or self.inspect(name) is None:
+                return
+            # One that ends by itself just then is in no state that podman 4.3 stops it in.
+            if _IN_BETWEEN not in done.stderr:
+                break
+            time.sleep(pause_s)
+        raise MachineFailure(_sentence("remove a container", done.stderr))
 
     @contextmanager
     def removing(self, name: str) -> Iterator[None]:

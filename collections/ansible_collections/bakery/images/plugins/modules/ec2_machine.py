@@ -272,9 +272,12 @@ def ensure_started(aws: Aws, machines: Ec2Machines, params: dict[str, Any], *, a
 def ensure_absent(machines: Ec2Machines, params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     """Discard whatever there is by the machine's name, or have at least its instance end."""
     machine_id = params["id"]
-    if params["wait"]:
-        return {"changed": machines.discard(machine_id) if apply else machines.exists(machine_id)}
-    return {"changed": machines.release(machine_id) if apply else machines.costs(machine_id)}
+    if not params["wait"]:
+        return {"changed": machines.release(machine_id) if apply else machines.costs(machine_id)}
+    if not apply:
+        return {"changed": machines.exists(machine_id)}
+    discarded = machines.discard(machine_id)
+    return {"changed": discarded.found, "warnings": list(discarded.warnings)}
 
 
 def _journalled_region(root: str, machine_id: str) -> str | None:
