@@ -338,15 +338,20 @@ class BaseDocument(TypedDict):
 
 
 class SweptBody(TypedDict):
-    """What was removed on a target; ``journal`` are machine ids of dead bakes, ``kept`` of --keep."""
+    """What was removed on a target; ``journal`` are machine ids of dead bakes, ``kept`` of --keep.
+
+    ``others`` are things that only this target has, by kind; ``error`` is why it could not be swept.
+    """
 
     target: str
     machines: list[str]
     mounts: list[str]
     containers: list[str]
     directories: list[str]
+    others: dict[str, list[str]]
     journal: list[str]
     kept: list[str]
+    error: ErrorBody | None
 
 
 class SweepDocument(TypedDict):

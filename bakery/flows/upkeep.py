@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from bakery.errors import BakeryError, InterruptedBake
 from bakery.flows.kitchen import KEEPING, KEPT, STORE_LOCK, Kitchen
 from bakery.model.progress import Note
 from bakery.model.records import ImageRecord, LayerRecord, Owner
@@ -15,13 +16,14 @@ from bakery.model.records import ImageRecord, LayerRecord, Owner
 @dataclass(frozen=True)
 class Swept:
     """What a sweep removed (or would) on one target: what the target found, the journal entries closed, and
-    the machines that had been kept on purpose.
+    the machines that had been kept on purpose. With ``error`` it could not be swept, or not to the end.
     """
 
     target: str
     report: Mapping[str, Any]
     journal: tuple[str, ...]
     kept: tuple[str, ...] = ()
+    error: BakeryError | None = None
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,20 @@ class SweepRequest:
 
 
 def sweep(kitchen: Kitchen, request: SweepRequest) -> tuple[Swept, ...]:
-    """Remove what dead bakes left. Never touches what belongs to a live one."""
-    return tuple(_sweep_target(kitchen, request, target) for target in request.targets)
+    """Remove what dead bakes left. Never touches what belongs to a live one.
+
+    A target that cannot be swept keeps no other from it.
+    """
+    return tuple(_sweep_if_possible(kitchen, request, target) for target in request.targets)
+
+
+def _sweep_if_possible(kitchen: Kitchen, request: SweepRequest, target: str) -> Swept:
+    try:
+        return _sweep_target(kitchen, request, target)
+    except InterruptedBake:
+        raise
+    except BakeryError as error:
+        return Swept(target, {}, (), error=error)
 
 
 def _sweep_target(kitchen: Kitchen, request: SweepRequest, target: str) -> Swept:

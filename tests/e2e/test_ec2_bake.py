@@ -13,8 +13,9 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.e2e.conftest import Kitchen
 from tests.e2e.ec2_account import CHECKS, NOTHING, Account, tags_of
-from tests.e2e.small_project import write
+from tests.e2e.small_project import clone_home, write
 from tests.ec2world.calls import Call
 
 pytestmark = pytest.mark.slow
@@ -67,8 +68,11 @@ def test_a_role_set_becomes_a_verified_ami_and_stays_one(
     assert account.left() == left
 
 
-def test_what_roles_did_is_compared_between_a_container_and_an_ami(account: Account, home: Path) -> None:
-    account = replace(account, home=home)  # it has the base of the container
+def test_what_roles_did_is_compared_between_a_container_and_an_ami(
+    account: Account, home: Path, tmp_path: Path
+) -> None:
+    with_base = clone_home(Kitchen(account.command, home, account.project), tmp_path / "with-base")
+    account = replace(account, home=with_base.home)
     entry = write("/srv/entry", "\"{{ ansible_bakery_entry | default('here') }}\"").removeprefix("---\n")
     (account.project / "roles" / "second" / "tasks" / "main.yml").write_text(
         write("/etc/second", "two") + entry
@@ -186,7 +190,14 @@ def test_a_killed_bake_is_swept_from_the_account(account: Account, action: str, 
         process.communicate()
     assert process.returncode == -signal.SIGKILL
     # As a timer of the host does, which knows nothing of the project.
-    replace(account, project=account.home).run("sweep")
+    outside = replace(account, project=account.home)
+    if action == "CreateImage":
+        left = account.left()
+        targets = outside.run("sweep", "--dry-run", "--json").document["targets"]
+        (told,) = (one for one in targets if one["target"] == "ec2")
+        assert (told["others"]["images"], told["others"]["instances"]) == (left["images"], left["instances"])
+        assert account.left() == left
+    outside.run("sweep")
     left = account.left()
     assert left["security-groups"] == [mine]
     assert account.left(IRELAND) == NOTHING

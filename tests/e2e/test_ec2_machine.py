@@ -268,7 +268,9 @@ def test_a_group_waits_for_its_instance_to_be_gone(ec2: Ec2) -> None:
     instance = ec2.run("m").returned["instance"]["id"]
     world.delays.terminate_s = 4
     world.faults.before("DeleteSecurityGroup", lambda _: states.append(world.state(instance)))
-    assert ec2.discard("m").returned["changed"] is True
+    discarded = ec2.discard("m")
+    assert discarded.returned["changed"] is True
+    assert f"bakery: instance {instance} is shutting down" in discarded.output
     assert nothing_left(ec2), world.left()
     assert states[-1] == "terminated"
     assert world.actions().count("TerminateInstances") == 1

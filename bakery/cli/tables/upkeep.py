@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bakery.cli.boundary import error_body
 from bakery.cli.documents import BaseBody, BaseDocument, PrunedBody, PruneDocument, SweepDocument, SweptBody
 from bakery.cli.output import Paint
 from bakery.cli.tables.grid import Cell, Column, grid
@@ -31,6 +32,7 @@ def sweep_text(document: SweepDocument, paint: Paint) -> str:
         kinds = (
             ("kept machine", one["kept"]),
             ("machine", one["machines"]),
+            *((_singular(key), things) for key, things in one["others"].items()),
             ("container", one["containers"]),
             ("mount", one["mounts"]),
             ("directory", one["directories"]),
@@ -39,10 +41,16 @@ def sweep_text(document: SweepDocument, paint: Paint) -> str:
         rows += [[one["target"], kind, thing] for kind, things in kinds for thing in things]
     rows += [["any", "private files of a run", path] for path in document["runs"]]
     if not rows:
-        return "Nothing to sweep: no bake left anything behind."
+        failed = any(one["error"] for one in document["targets"])
+        return "" if failed else "Nothing to sweep: no bake left anything behind."
     said = "Would remove" if document["dry_run"] else "Removed"
     table = grid((Column("TARGET"), Column("KIND"), Column("WHAT")), rows, paint)
     return f"{table}\n\n{said} {plural(len(rows), 'leftover')}."
+
+
+def _singular(key: str) -> str:
+    """A kind as a target calls many of it, as one is called: ``security_groups`` is ``security group``."""
+    return key.replace("_", " ").removesuffix("s")
 
 
 def prune_document(pruned: Sequence[tuple[PrunePlan, Mapping[str, Any]]], *, dry_run: bool) -> PruneDocument:
@@ -125,14 +133,17 @@ def _swept(one: Swept) -> SweptBody:
     def names(key: str) -> list[str]:
         return [str(name) for name in one.report.get(key, ())]
 
+    common = {"machines", "mounts", "containers", "directories"}
     return {
         "target": one.target,
         "machines": names("machines"),
         "mounts": names("mounts"),
         "containers": names("containers"),
         "directories": names("directories"),
+        "others": {key: names(key) for key in one.report if key not in common and names(key)},
         "journal": list(one.journal),
         "kept": list(one.kept),
+        "error": error_body(one.error) if one.error else None,
     }
 
 

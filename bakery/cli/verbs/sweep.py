@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from bakery.cli.command import Example, Verb
 from bakery.cli.output import answer, remark
 from bakery.cli.session import Session
-from bakery.errors import BakeryError
+from bakery.cli.text import clean
+from bakery.errors import BakeryError, ExitCode
 
 
 @click.command(
@@ -22,7 +25,7 @@ from bakery.errors import BakeryError
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.option("--kept", is_flag=True, help="Also remove machines that 'bakery bake --keep' left running.")
 @click.pass_obj
-def command(session: Session, *, dry_run: bool, kept: bool) -> None:
+def command(session: Session, *, dry_run: bool, kept: bool) -> int:
     """Remove machines, mounts, containers and directories of bakes that were killed.
 
     What belongs to a bake that is still running is never touched. A machine that 'bakery bake --keep' left
@@ -46,3 +49,8 @@ def command(session: Session, *, dry_run: bool, kept: bool) -> None:
         runs = sweep_private_dirs(dry_run)
     document = sweep_document(swept, runs, dry_run=dry_run)
     answer(session, document, lambda paint: sweep_text(document, paint))
+    failures = [one.error for one in swept if one.error]
+    if not session.json:
+        for failure in failures:
+            print(f"bakery: {clean(str(failure))}", file=sys.stderr, flush=True)
+    return int(failures[0].exit_code if failures else ExitCode.OK)

@@ -332,6 +332,16 @@ def test_sweep(golden: Golden) -> None:
     }
     document = sweep_document([Swept("null", report, ("m1",))], (), dry_run=True)
     golden("sweep", sweep_text(document, NARROW))
+    cloud = {"security_groups": ["sg-1"], "images": ["a", "b"], "volumes": []}
+    shown = sweep_text(sweep_document([Swept("cloud", cloud, ())], (), dry_run=False), NARROW)
+    assert [line.split(None, 1)[1] for line in shown.splitlines()[1:4]] == [
+        "security group  sg-1",
+        "image           a",
+        "image           b",
+    ]
+    failed = sweep_document([Swept("null", {}, (), error=MachineError("nobody answers"))], (), dry_run=True)
+    assert failed["targets"][0]["error"] is not None
+    assert not sweep_text(failed, NARROW)
     nothing = sweep_document([Swept("null", {}, ())], (), dry_run=False)
     assert sweep_text(nothing, NARROW).startswith("Nothing to sweep")
 

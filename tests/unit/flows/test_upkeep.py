@@ -9,6 +9,7 @@ from bakery.flows.kitchen import KEEPING, KEPT
 from bakery.flows.upkeep import Keep, PrunePlan, SweepRequest, plan_prune, prune, sweep
 from bakery.model.records import Attempt, MachineEntry
 from tests.unit.builders import TARGET, base, base_record, image_record, layer_record
+from tests.unit.fake_target import task_failure
 from tests.unit.flows.workplace import OWNER, Workplace
 
 DEAD = replace(OWNER, bake="dead", pid=999)
@@ -52,6 +53,17 @@ def test_a_sweep_leaves_the_journal_of_other_targets(web: Workplace) -> None:
     (swept,) = sweep(web.kitchen, request())
     assert swept.journal == ()
     assert len(web.catalog.open_machines()) == 1
+
+
+def test_a_target_that_cannot_be_swept_keeps_no_other_from_it(web: Workplace) -> None:
+    web.catalog.open_machine(machine("dead", owner=DEAD))
+    web.ansible.failures["sweep"] = task_failure(None, "nobody answers")
+    broken, whole = sweep(web.kitchen, replace(request(), targets=(TARGET, "elsewhere")))
+    assert broken.error is not None
+    assert "nobody answers" in str(broken.error)
+    assert [one.id for one in web.catalog.open_machines()] == ["dead"]
+    assert whole.target == "elsewhere"
+    assert web.ansible.labels() == ["sweep", "sweep"]
 
 
 def test_a_dry_sweep_closes_nothing(web: Workplace) -> None:

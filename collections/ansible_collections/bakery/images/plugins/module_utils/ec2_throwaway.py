@@ -170,6 +170,8 @@ class Ec2Machines:
             patience = Patience(self._patience_s)
             try:
                 if instances:
+                    ids = ", ".join(instance["InstanceId"] for instance in instances)
+                    Teller().tell(f"instance {ids} is shutting down: waiting until its security group can go")
                     wait_terminated(self._aws, machine_id, patience)
                 for group in groups:
                     delete_group(self._aws, group, patience)
