@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -59,10 +60,22 @@ class SqliteDoor:
         self._patiently(attempt)
 
     def _create(self) -> None:
-        """The empty file, for its owner only; SQLite gives its companions the same mode."""
+        """The empty file, for its owner only; SQLite gives its companions the same mode.
+
+        It comes into being under another name: whoever closes a file gives up all locks that its process
+        has on it, those of SQLite in other threads too (fcntl(2); "How To Corrupt An SQLite Database File").
+        """
         ensure_home(self._path.parent)
+        if self._path.exists():
+            return
+        new = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}.partial")
         try:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            try:
+                with contextlib.suppress(FileExistsError):  # another one was quicker
+                    self._path.hardlink_to(new)
+            finally:
+                new.unlink()
         except OSError as error:
             raise MachineError(f"cannot open {self._path}: {(error.strerror or '').lower()}") from error
 

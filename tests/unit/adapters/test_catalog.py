@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,6 +129,23 @@ def test_only_what_is_named_is_forgotten(catalog: Catalog) -> None:
 def test_the_file_is_for_its_owner_only(home: Path, catalog: Catalog) -> None:
     catalog.add_layer(LAYER)
     assert (home / "catalog.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_thread_that_writes_gives_up_no_lock_of_another(home: Path) -> None:
+    """A process that closes a file loses all its locks on it. Another process takes itself for the last one
+    then, and removes the log that a connection here still writes to.
+    """
+    catalog = SqliteCatalog(home)
+    catalog.add_layer(LAYER)
+    file = home / "catalog.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("SELECT * FROM layer").fetchall()
+        thread = threading.Thread(target=lambda: catalog.add_layer(replace(LAYER, key="other")))
+        thread.start()
+        thread.join()
+        look = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM layer').fetchall()"
+        subprocess.run([sys.executable, "-c", look, file], check=True)
+        assert (home / "catalog.sqlite-wal").exists()
 
 
 def test_threads_and_processes_add_at_once(home: Path) -> None:
