@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event, Thread
@@ -66,7 +65,7 @@ class States:
 
     def _released(self, instance: str, since: datetime) -> float:
         calls = (call for call in self.world.calls if call.action == "TerminateInstances")
-        at = next(call.at for call in calls if instance in json.dumps(call.parameters))
+        at = next(call.at for call in calls if instance in call.parameters.values())
         return _seconds(since, at)
 
     def _next(self, at: datetime, beginning: str, thing: str) -> Call | None:

@@ -102,10 +102,7 @@ class Kitchen:
             self._ensure_base(self._project("commands"))
             return boundary.Boundary(self.bakery.home, rounds)
         if name == AMI:
-            work = WORKS["mixed"](self.place.directory / "sources")
-            project = Project(work, self.place.directory / "projects" / AMI)
-            project.lay_out()
-            return ami.Amis(self.place, project, rounds)
+            return ami.Amis(self.place, self._project("mixed", AMI), rounds)
         if name == SSH:
             project = self._project("mixed")
             self._ensure_base(project)
@@ -116,10 +113,10 @@ class Kitchen:
             return self._rerun(project, rounds)
         return Race(project, self._competitors(project.work), rounds)
 
-    def _project(self, name: str) -> Project:
-        project = Project(
-            WORKS[name](self.place.directory / "sources"), self.place.directory / "projects" / name
-        )
+    def _project(self, name: str, directory: str = "") -> Project:
+        """The work of that name, in a directory of the same name unless another one is given."""
+        work = WORKS[name](self.place.directory / "sources")
+        project = Project(work, self.place.directory / "projects" / (directory or name))
         if not project.playbook.exists():
             project.lay_out()
         return project

@@ -59,10 +59,9 @@ def _bake_once(kitchen: Kitchen, job: ImageJob, **options: Any) -> Mapping[str, 
     name, target = job.plan.role_set.name, job.plan.target
     # A machine that is to outlive this process must not be taken for one that it left behind.
     owner: dict[str, Any] = {"bakery_owner": None} if job.keep else {}
-    purposes = (KEEPING, KEEPING) if job.keep else ("verify", "bake")
     with (
-        minded_machine(kitchen, target, purpose=purposes[0], role_set=name) as verifier,
-        minded_machine(kitchen, target, purpose=purposes[1], role_set=name) as builder,
+        minded_machine(kitchen, target, purpose=KEEPING if job.keep else "verify", role_set=name) as verifier,
+        minded_machine(kitchen, target, purpose=KEEPING if job.keep else "bake", role_set=name) as builder,
     ):
         told = {
             **image_variables(kitchen, job),

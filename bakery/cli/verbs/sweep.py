@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from bakery.cli.boundary import complain
 from bakery.cli.command import Example, Verb
 from bakery.cli.output import answer, remark
 from bakery.cli.session import Session
-from bakery.cli.text import clean
 from bakery.errors import BakeryError, ExitCode
 
 
@@ -52,5 +50,5 @@ def command(session: Session, *, dry_run: bool, kept: bool) -> int:
     failures = [one.error for one in swept if one.error]
     if not session.json:
         for failure in failures:
-            print(f"bakery: {clean(str(failure))}", file=sys.stderr, flush=True)
+            complain(failure)
     return int(failures[0].exit_code if failures else ExitCode.OK)

@@ -190,7 +190,7 @@ def terminate(aws: Aws, instances: Sequence[dict[str, Any]]) -> None:
 
 
 def wait_terminated(aws: Aws, machine_id: str, patience: Patience) -> None:
-    """Wait until no instance of a machine is left."""
+    """Wait until no instance of a machine is left; StillUsed if that takes too long."""
     for _look in patience.looks():
         if not instances_of(aws, machine_id):
             return
