@@ -77,6 +77,7 @@ from ansible_collections.bakery.images.plugins.module_utils.ssh_login import Ssh
 
 # How long an instance may be started before it is seen by its tag.
 _UNSEEN_S = 15
+# How long it may take to be gone before what waits for it is left to the sweep.
 _TERMINATION_S = 300.0
 
 
