@@ -13,8 +13,9 @@ short_description: Run tasks in a throwaway machine of bakery
 description:
   - Reaches a machine that M(bakery.images.container_machine) launched on this host, or one elsewhere whose
     address, key and host key are known.
-  - As root it enters the machine's namespaces directly, which costs a few milliseconds a task, with the
-    capabilities that the machine's first process has. Otherwise it asks the container engine.
+  - Tasks are requests to a program that the container engine started in the machine, which costs a few
+    milliseconds a task. No process of this host enters the machine. Without that program it asks the engine
+    for every command.
   - Over ssh it has one connection for all tasks. Nothing of the user's ssh configuration, agent or known
     hosts plays a part, and a host key that is not in O(known_hosts) is refused, whatever Ansible's settings.
   - Files are written and read by a process inside the machine, never through a mount of its file system,
@@ -43,16 +44,6 @@ options:
     default: root
     vars:
       - name: ansible_bakery_user
-  machine_pid:
-    description: Process id of the machine's first process, as seen on this host.
-    type: int
-    vars:
-      - name: ansible_bakery_pid
-  machine_start:
-    description: Start time of that process in clock ticks since boot, so that a reused process id is refused.
-    type: int
-    vars:
-      - name: ansible_bakery_start
   container:
     description: Name or id of the machine's container.
     type: str
@@ -67,13 +58,13 @@ options:
   entry:
     description:
       - How commands get into the machine.
-      - V(namespaces) enters its namespaces, which needs root on this host. V(engine) uses C(podman exec).
-      - V(auto) takes V(namespaces) for root and V(engine) for everybody else.
+      - V(auto) has the executor in the machine run them, and the engine where there is none.
+      - V(engine) uses C(podman exec) for each.
       - V(ssh) logs in to O(address) with O(private_key_file), and needs O(known_hosts) and
         O(machine_directory).
     type: str
     default: auto
-    choices: [auto, namespaces, engine, ssh]
+    choices: [auto, engine, ssh]
     vars:
       - name: ansible_bakery_entry
   address:
@@ -104,9 +95,9 @@ options:
       - name: ansible_bakery_proxy_command
   executor:
     description:
-      - Whether tasks are carried out by a process that waits in the machine, with C(ansible.module_utils)
+      - Whether modules are carried out by a process that waits in the machine, with C(ansible.module_utils)
         imported, instead of by a new Python for each of them. The results are the same.
-      - It needs O(machine_directory), and root on this host unless O(entry=ssh). Tasks of other users,
+      - It needs O(machine_directory). Tasks of other users,
         background jobs, and modules whose module_utils are not those of this ansible-core take the ordinary
         path all the same.
     type: bool
@@ -154,31 +145,30 @@ from ansible.utils.display import Display
 from ansible_collections.bakery.images.plugins.plugin_utils.compiled import load_compiled
 
 load_compiled(
-    "module_utils.namespaces",
+    "module_utils.executor_client",
+    "module_utils.executor_program",
     "plugin_utils.executor",
     "plugin_utils.payload_cache",
-    "plugin_utils.warm_program",
     "plugin_utils.warm_requests",
     "plugin_utils.warm_executor",
     "plugin_utils.warm_start",
 )
 
 # isort: split
-from ansible_collections.bakery.images.plugins.module_utils.namespaces import NamespaceError
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import (
+    CLEAN_ENVIRONMENT,
+    ExecutorDied,
+    Outcome,
+    Way,
+)
 from ansible_collections.bakery.images.plugins.plugin_utils.executor import (
     EngineExecutor,
     Executor,
-    NamespaceExecutor,
-    Outcome,
     proxy_environment,
 )
 from ansible_collections.bakery.images.plugins.plugin_utils.payload_cache import PayloadCache
-from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import (
-    ExecutorDied,
-    Starter,
-    WarmExecutor,
-)
-from ansible_collections.bakery.images.plugins.plugin_utils.warm_start import NamespaceStarter
+from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import Starter, WarmExecutor
+from ansible_collections.bakery.images.plugins.plugin_utils.warm_start import EngineStarter
 
 display = Display()
 
@@ -287,20 +277,21 @@ class Connection(ConnectionBase):
         return PayloadCache(os.path.join(os.path.dirname(os.path.dirname(directory)), "payloads"))
 
     def _warm_if_possible(self, ordinary: Executor) -> Executor:
-        directory = self.get_option("machine_directory")
+        entry, warm = self.get_option("entry"), self.get_option("executor")
         starter: Starter
-        if not directory or not self.get_option("executor"):
+        if not self.get_option("machine_directory") or entry == "engine":
             return ordinary
         if isinstance(ordinary, EngineExecutor):
-            return ordinary
-        if isinstance(ordinary, NamespaceExecutor):
-            starter = NamespaceStarter(ordinary.namespaces, ordinary.environment, directory)
-        else:
+            starter = EngineStarter(ordinary.way)
+        elif warm:
             starter = _ssh_starter(ordinary)
+        else:
+            return ordinary
         name = self._name()
         return WarmExecutor(
             ordinary,
             starter,
+            warm=warm,
             warn=lambda text: display.warning(f"{name}: {text}"),
             note=lambda text: display.vvv(text, host=name),
         )
@@ -313,30 +304,20 @@ class Connection(ConnectionBase):
             raise AnsibleConnectionFailure(
                 f"tasks in {self._name()} start as root (ansible_bakery_user); use become for other users"
             )
-        environment = {**proxy_environment(), **self._environment()}
-        if entry == "namespaces" or (entry == "auto" and os.geteuid() == 0):
-            pid, start = self.get_option("machine_pid"), self.get_option("machine_start")
-            if pid is None or start is None:
-                raise AnsibleConnectionFailure(
-                    f"{self._name()} has no ansible_bakery_pid and ansible_bakery_start; "
-                    "launch it with bakery.images.launch"
-                )
-            try:
-                return NamespaceExecutor(pid, start, environment)
-            except NamespaceError as error:
-                raise AnsibleConnectionFailure(f"cannot enter machine {self._name()}: {error}") from error
         container = self.get_option("container")
         engine = shutil.which(self.get_option("engine"))
         if not container or not engine:
             raise AnsibleConnectionFailure(
-                f"{self._name()} cannot be entered: only root may enter it directly, and "
+                f"{self._name()} cannot be reached: "
                 + (
                     "the container engine is not installed"
                     if container
-                    else "ansible_bakery_container is not set"
+                    else "ansible_bakery_container is not set; launch it with bakery.images.launch"
                 )
             )
-        return EngineExecutor(engine, container, environment)
+        environment = {**CLEAN_ENVIRONMENT, **proxy_environment(), **self._environment()}
+        directory = self.get_option("machine_directory") or ""
+        return EngineExecutor(Way(directory, engine, container, environment))
 
     def _ssh_executor(self) -> Any:
         # Not for every task that does without: this file is loaded anew for each of them.

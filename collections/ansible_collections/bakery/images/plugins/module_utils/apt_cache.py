@@ -27,7 +27,6 @@ from dataclasses import dataclass
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_command import MachineCommand
-from ansible_collections.bakery.images.plugins.module_utils.namespaces import NamespaceError
 
 _ARCHIVES = "var/cache/apt/archives"
 _LISTS = "var/lib/apt/lists"
@@ -197,11 +196,8 @@ class AptCache:
 
 def sources_of(command: MachineCommand) -> Sources:
     """Digest what apt's lists depend on, read by a process inside the machine."""
-    try:
-        key, _space, changed = command.namespaces.call(_digest_sources).decode().partition(" ")
-    except NamespaceError as error:
-        raise MachineFailure(f"the machine's package sources cannot be read: {error}") from error
-    return Sources(key, float(changed))
+    done = command.run(["/bin/sh", "-c", "find /etc/apt -type f -exec sha256sum {} + | sort"], timeout_s=60)
+    return Sources(hashlib.sha256(done.stdout).hexdigest()[:32], 0.0)
 
 
 def _digest_sources() -> bytes:

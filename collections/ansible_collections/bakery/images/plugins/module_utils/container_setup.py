@@ -10,7 +10,7 @@ import os
 import shutil
 from typing import Any
 
-from ansible_collections.bakery.images.plugins.module_utils import command_server, namespaces
+from ansible_collections.bakery.images.plugins.module_utils import executor_client
 from ansible_collections.bakery.images.plugins.module_utils.apt_cache import APT_CONFIG, KEEP_ARCHIVES
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_tree import boots_systemd
@@ -88,7 +88,7 @@ def first_process(config: dict[str, Any] | None, tree: str) -> tuple[str, list[s
 
 
 def prepare_inside(directory: str, init: str) -> None:
-    """Files that the machine sees below /run, and the programs that enter it."""
+    """Files that the machine sees below /run, and the programs of this host that run commands in it."""
     inside, units = os.path.join(directory, "inside"), os.path.join(directory, "units")
     for name, text in (("apt.conf", APT_CONFIG), ("keep-archives", KEEP_ARCHIVES)):
         with open(os.path.join(inside, name), "w", encoding="utf-8") as out:
@@ -108,6 +108,6 @@ def prepare_inside(directory: str, init: str) -> None:
                 "a base without systemd needs the init program catatonit; install the package 'catatonit'"
             )
         shutil.copy2(program, os.path.join(inside, "init"))
-    for name, program in (("enter.py", namespaces), ("serve.py", command_server)):
+    for name in ("enter.py", "serve.py"):
         with open(os.path.join(directory, name), "w", encoding="utf-8") as out:
-            out.write(inspect.getsource(program))
+            out.write(inspect.getsource(executor_client))

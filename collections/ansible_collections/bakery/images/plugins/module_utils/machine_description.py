@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.container_setup import INSIDE
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import Way
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
 from ansible_collections.bakery.images.plugins.module_utils.machine_tree import resolve
 
@@ -28,8 +29,13 @@ def task_environment(journal: Journal) -> dict[str, str]:
     return environment
 
 
+def way_into(journal: Journal, directory: str) -> Way:
+    """How commands get into the machine in ``directory``, with what every command of a bake sees."""
+    return Way(directory, journal.details["engine"], journal.container or "", task_environment(journal))
+
+
 def entry_program(directory: str) -> str:
-    """The program in a machine's directory that enters the machine."""
+    """The program in a machine's directory that runs one command in the machine."""
     return os.path.join(directory, "enter.py")
 
 
@@ -43,7 +49,8 @@ def exec_words(journal: Journal, directory: str) -> list[str]:
     start = [sys.executable, "-I", "-S", entry_program(directory)]
     settings = sorted(task_environment(journal).items())
     environment = [word for name, value in settings for word in ("--env", f"{name}={value}")]
-    return [*start, "--pid", str(journal.pid), "--start", str(journal.start), *environment, "--"]
+    way = way_into(journal, directory)
+    return [*start, "--engine", way.engine, "--container", way.container, *environment, "--"]
 
 
 def describe(
@@ -73,11 +80,9 @@ def _hostvars(journal: Journal, directory: str, environment: dict[str, str]) -> 
         "ansible_bakery_machine": journal.id,
         "ansible_bakery_container": journal.container,
         "ansible_bakery_engine": journal.details["engine"],
-        "ansible_bakery_pid": journal.pid,
-        "ansible_bakery_start": journal.start,
         "ansible_bakery_directory": directory,
         "ansible_bakery_environment": environment,
-        "ansible_python_interpreter": _python(tree),
+        "ansible_python_interpreter": python_of(tree) or _PYTHONS[0],
         "ansible_remote_tmp": "/run/bakery-ansible",
         "ansible_async_dir": "/run/bakery-async",
         "ansible_system_tmpdirs": ["/tmp"],  # noqa: S108  # the machine's own, a tmpfs
@@ -89,6 +94,6 @@ def _hostvars(journal: Journal, directory: str, environment: dict[str, str]) -> 
     return hostvars
 
 
-def _python(tree: str) -> str:
-    """The machine's Python; where it has none, the place in which a role may install one."""
-    return next((path for path in _PYTHONS if resolve(tree, path)), _PYTHONS[0])
+def python_of(tree: str) -> str | None:
+    """The Python of a machine. Where there is none, a role may install one in the first of these places."""
+    return next((path for path in _PYTHONS if resolve(tree, path)), None)

@@ -30,6 +30,28 @@ def processes_on(directory: str) -> list[int]:
     return sorted(pid for pid in _pids() if wanted in _root_options(pid))
 
 
+def ask_to_end(directory: str, *, first: int, timeout_s: float) -> None:
+    """Send SIGTERM to all processes of the machine in ``directory`` but its ``first``; wait for their end."""
+    deadline = time.monotonic() + timeout_s
+    for pid in processes_on(directory):
+        if pid != first:
+            ended_by(pid, signal.SIGTERM, timeout_s=0)
+    for pid in processes_on(directory):
+        if pid != first:
+            _await_end(pid, timeout_s=max(deadline - time.monotonic(), 0))
+
+
+def _await_end(pid: int, *, timeout_s: float) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([descriptor], [], [], timeout_s)
+    finally:
+        os.close(descriptor)
+
+
 def end_processes(directory: str) -> list[int]:
     """Kill the processes of the machine in ``directory`` and await their end; returns those there were.
 

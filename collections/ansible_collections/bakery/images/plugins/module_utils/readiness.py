@@ -17,29 +17,30 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_command impo
 )
 
 _POLL_S = 0.005
-# A systemctl costs more than all our looks at its socket, and a booting machine needs the processor itself.
-_SOCKET = "run/systemd/private"
-_SOCKET_PATIENCE_S = 2.0
+# A systemctl costs more than all looks at its socket, and a booting machine needs the processor itself.
+_AWAIT_SYSTEMD = (
+    "n=0; until [ -S /run/systemd/private ] || [ $n -ge 100 ]; do n=$((n+1)); sleep 0.02; done; "
+    "exec systemctl is-system-running --wait"
+)
 _USABLE = ("running", "degraded")
 _LOGS = 20
 
 
-def wait_for_systemd(command: MachineCommand, *, timeout_s: float) -> list[str]:
-    """Wait until systemd has started everything; returns the names of units that failed.
+def wait_for_systemd(command: MachineCommand, pid: int, *, timeout_s: float) -> list[str]:
+    """Wait until systemd, process ``pid`` here, has started everything; returns the units that failed.
 
     A unit that hangs does not hold up the machine for longer than ``timeout_s``: the jobs still running
     are reported instead.
     """
     deadline = time.monotonic() + timeout_s
     state = ""
-    with _Process(command.namespaces.pid) as process:
-        process.await_file(_SOCKET, timeout_s=_SOCKET_PATIENCE_S)
+    with _Process(pid) as process:
         while time.monotonic() < deadline:
             process.must_run()
             # Before its socket exists, systemctl cannot wait for anything and says so at once.
             remaining = max(0.1, deadline - time.monotonic())
             try:
-                done = command.run(["systemctl", "is-system-running", "--wait"], timeout_s=remaining)
+                done = command.run(["/bin/sh", "-c", _AWAIT_SYSTEMD], timeout_s=remaining)
             except CommandTimeout:
                 state = "starting"
                 break
@@ -96,13 +97,6 @@ class _Process:
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
-
-    def await_file(self, path: str, *, timeout_s: float) -> None:
-        """Wait until the process sees a file at ``path`` below its root, or ``timeout_s`` are over."""
-        deadline = time.monotonic() + timeout_s
-        while not os.path.exists(f"/proc/{self._pid}/root/{path}") and time.monotonic() < deadline:
-            if self.ended_within(_POLL_S):
-                return
 
     def must_run(self) -> None:
         """MachineFailure if the process has ended."""

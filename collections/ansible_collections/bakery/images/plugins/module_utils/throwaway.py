@@ -22,20 +22,28 @@ from ansible_collections.bakery.images.plugins.module_utils.container_setup impo
     image_options,
     prepare_inside,
 )
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import NoExecutor
+from ansible_collections.bakery.images.plugins.module_utils.executor_start import start_executor
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.machine_command import MachineCommand
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import (
     exec_words,
+    python_of,
     server_program,
-    task_environment,
+    way_into,
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
     Journal,
     Machines,
     new_journal,
 )
-from ansible_collections.bakery.images.plugins.module_utils.machine_processes import end_processes, ended_by
+from ansible_collections.bakery.images.plugins.module_utils.machine_network import first_address
+from ansible_collections.bakery.images.plugins.module_utils.machine_processes import (
+    ask_to_end,
+    end_processes,
+    ended_by,
+)
 from ansible_collections.bakery.images.plugins.module_utils.machine_reach import write_reach
 from ansible_collections.bakery.images.plugins.module_utils.machine_tree import make_stubs
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import (
@@ -54,6 +62,7 @@ from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import
 _BOOT_TIMEOUT_S = 120
 # Longer than systemd gives a service before it kills it (systemd-system.conf(5), DefaultTimeoutStopSec).
 _STOP_TIMEOUT_S = 120
+_END_TIMEOUT_S = 10
 _LAST_LINES = 20
 
 
@@ -162,7 +171,7 @@ class Throwaways:
         """Commands inside a running machine."""
         if journal.pid is None or journal.start is None:
             raise MachineFailure(f"machine '{journal.id}' was never started; launch it again")
-        return MachineCommand(journal.pid, journal.start, task_environment(journal))
+        return MachineCommand(way_into(journal, self.machines.path(journal.id)))
 
     def apt_cache(self, journal: Journal) -> AptCache:
         """The apt cache of the scope that the machine was launched in."""
@@ -215,7 +224,14 @@ class Throwaways:
             raise MachineFailure(self._exited(name))
         journal = self.machines.update(journal, pid=pid, start=start)
         write_reach(directory, exec_words(journal, directory), server_program(directory))
+        self._start_executor(journal, python_of(tree))
         return journal
+
+    def _start_executor(self, journal: Journal, interpreter: str | None) -> None:
+        """Have an executor in the machine if it has a Python; without one every command asks the engine."""
+        if interpreter is not None:
+            with suppress(NoExecutor):
+                start_executor(self.command(journal).way, interpreter)
 
     def _await(self, journal: Journal, wanted: Wanted) -> Launched:
         """Wait until the machine can be used, and bring its package lists up to date."""
@@ -223,21 +239,24 @@ class Throwaways:
         if init == "image" and not wait_for_process(journal.pid or 0, settle_s=wanted.settle_s):
             raise MachineFailure(self._exited(container_name(journal.id)))
         command = self.command(journal)
-        failed = wait_for_systemd(command, timeout_s=_BOOT_TIMEOUT_S) if init == "systemd" else []
+        pid = journal.pid or 0
+        failed = wait_for_systemd(command, pid, timeout_s=_BOOT_TIMEOUT_S) if init == "systemd" else []
         if journal.details["apt"]:
             self.apt_cache(journal).refresh(command, max_age_s=wanted.apt_max_age_s)
-        return Launched(journal, command.address(), tuple(failed))
+        return Launched(journal, first_address(pid), tuple(failed))
 
     def _shut_down(self, journal: Journal) -> bool:
         """Ask everything in the machine to end; returns whether it did."""
         init = journal.details.get("init")
+        # It is no child of the first process, and a systemd that halts would wait ten seconds for its end.
+        way_into(journal, self.machines.path(journal.id)).retire()
         if init == "image":  # the engine knows how the image wants to be stopped
             self.engine.remove(container_name(journal.id), grace_s=STOP_GRACE_S)
             return True
         if journal.pid is None or not self.is_running(journal):
             return True
         if init == "pause":
-            _end_processes(self.command(journal))
+            ask_to_end(self.machines.path(journal.id), first=journal.pid, timeout_s=_END_TIMEOUT_S)
         # systemd(1): halt without rebooting. The init of a machine without systemd has no children left.
         number = signal.SIGRTMIN + 3 if init == "systemd" else signal.SIGKILL
         return ended_by(journal.pid, number, timeout_s=_STOP_TIMEOUT_S)
@@ -253,12 +272,3 @@ class Throwaways:
 def container_name(machine_id: str) -> str:
     """The name of a machine's container."""
     return f"bakery-{machine_id}"
-
-
-def _end_processes(command: MachineCommand) -> None:
-    """Ask every process of a machine without a service manager to end, and wait for it."""
-    script = (
-        "trap '' TERM; kill -TERM -1 2>/dev/null; n=0; "
-        "while [ $n -lt 100 ] && set -- /proc/[0-9]* && [ $# -gt 2 ]; do n=$((n+1)); sleep 0.1; done"
-    )
-    command.run(["/bin/sh", "-c", script], timeout_s=60)

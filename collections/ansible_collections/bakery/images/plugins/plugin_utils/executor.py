@@ -10,23 +10,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import IO, Any, Protocol, runtime_checkable
 
-from ansible_collections.bakery.images.plugins.module_utils.namespaces import (
-    CLEAN_ENVIRONMENT,
-    Namespaces,
-)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended: its exit status and all it wrote."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import Outcome, Way
 
 
 @runtime_checkable
@@ -63,35 +50,18 @@ class CommandsOnly:
         return outcome
 
 
-class NamespaceExecutor(CommandsOnly):
-    """Enters the namespaces of the machine's first process; needs root here, and nothing of the engine."""
-
-    def __init__(self, pid: int, start: int, environment: Mapping[str, str]) -> None:
-        self.namespaces = Namespaces(pid, start)
-        self.environment = {**CLEAN_ENVIRONMENT, **environment}
-
-    def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
-        """See Executor."""
-        # What runs before the exec takes no lock and imports nothing.
-        return run_process(command, stdin, env=self.environment, preexec_fn=self.namespaces.enter)
-
-    def close(self) -> None:
-        """See Executor."""
-        self.namespaces.close()
-
-
 class EngineExecutor(CommandsOnly):
-    """Asks the container engine (``podman exec``): slower, and all an unprivileged user has."""
+    """Asks the container engine for every command (``podman exec``)."""
 
-    def __init__(self, engine: str, container: str, environment: Mapping[str, str]) -> None:
-        settings = {**CLEAN_ENVIRONMENT, **environment}
-        self._prefix = [engine, "exec", "--interactive", "--user", "0", "--workdir", "/"]
-        self._prefix += [f"--env={name}={value}" for name, value in sorted(settings.items())]
-        self._prefix.append(container)
+    def __init__(self, way: Way) -> None:
+        self.way = way
+        self._words = way.exec_words(interactive=True)
 
     def run(self, command: Sequence[str], *, stdin: bytes | IO[bytes] | None = None) -> Outcome:
         """See Executor."""
-        return run_process([*self._prefix, *command], stdin)
+        return self.way.checked(
+            run_process([*self._words, *command], stdin, env=self.way.engine_environment())
+        )
 
     def close(self) -> None:
         """See Executor."""

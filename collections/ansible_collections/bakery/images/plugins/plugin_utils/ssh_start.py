@@ -27,6 +27,7 @@ class SshStarter:
 
     inherits_environment = True
     forwards = True
+    carries_all = False
 
     def __init__(self, executor: SshExecutor) -> None:
         self._executor = executor
@@ -64,7 +65,7 @@ class SshStarter:
 
     def _spawn(self, interpreter: str) -> str:
         """Path of a new executor's socket in the machine."""
-        boot = boot_input(listen=None, interpreter=interpreter, idle_s=_IDLE_S)
+        boot = boot_input(interpreter=interpreter, idle_s=_IDLE_S)
         outcome = self._executor.run([interpreter, "-c", BOOTSTRAP], stdin=boot)
         if outcome.status == _NOT_FOUND:
             raise NoExecutor(f"the machine has no {interpreter}", expected=True)

@@ -9,11 +9,10 @@ import inspect
 import json
 import os
 import zlib
-from typing import Any
 
 import ansible.module_utils
 from ansible.release import __author__, __version__
-from ansible_collections.bakery.images.plugins.plugin_utils import warm_program
+from ansible_collections.bakery.images.plugins.module_utils import executor_program
 
 # Reads the length of the program, the program, and leaves the rest of the input to it.
 BOOTSTRAP = (
@@ -25,20 +24,19 @@ _EXTEND = "from pkgutil import extend_path\n__path__=extend_path(__path__,__name
 _FOREIGN = frozenset({"powershell", "csharp"})
 
 
-def boot_input(*, listen: int | None, interpreter: str, idle_s: float | None) -> bytes:
-    """Standard input of an executor; see ``warm_program.main`` for the record.
+def boot_input(*, interpreter: str, idle_s: float) -> bytes:
+    """Standard input of an executor that listens at a path of its own; see ``executor_program.main``.
 
     ``interpreter`` is what requests call the Python that it runs on.
     """
-    program = inspect.getsource(warm_program).encode()
-    bundle = zlib.compress(json.dumps(_module_utils()).encode(), 1)
-    record: dict[str, Any] = {
-        "size": len(bundle),
-        "listen": listen,
-        "interpreter": interpreter,
-        "idle_s": idle_s,
-    }
-    return b"%d\n" % len(program) + program + json.dumps(record).encode() + b"\n" + bundle
+    program = inspect.getsource(executor_program).encode()
+    record = json.dumps({"interpreter": interpreter, "idle_s": idle_s}).encode()
+    return b"%d\n" % len(program) + program + record + b"\n"
+
+
+def bundle() -> bytes:
+    """This controller's module_utils, for a request LOAD."""
+    return zlib.compress(json.dumps(_module_utils()).encode(), 1)
 
 
 def _module_utils() -> dict[str, str]:

@@ -1,30 +1,36 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An Executor that asks the warm program in the machine, and hands what it may not do to an ordinary one."""
+"""An Executor that asks the program in the machine, and hands what it cannot do to an ordinary one."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import select
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
 
-from ansible_collections.bakery.images.plugins.plugin_utils import warm_program as wire
-from ansible_collections.bakery.images.plugins.plugin_utils.executor import Executor, Outcome
+from ansible_collections.bakery.images.plugins.module_utils import executor_client as wire
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import (
+    SOCKET,
+    Exchange,
+    ExecutorDied,
+    Outcome,
+    Refused,
+    dial,
+)
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import NoExecutor as Silent
+from ansible_collections.bakery.images.plugins.plugin_utils.executor import Executor
 from ansible_collections.bakery.images.plugins.plugin_utils.warm_requests import (
     PythonRequest,
     ShellRequest,
     recognise,
 )
 
-SOCKET, _LOCK, _FAILED, LOG = "executor.sock", "executor.lock", "executor.failed", "executor.log"
-_UMASK = 0o022
-_PATIENCE = 2
+_LOCK, _FAILED, LOG = "executor.lock", "executor.failed", "executor.log"
+_PATIENCE = 4
 _LAST_WORDS = 300
 
 
@@ -42,13 +48,15 @@ class Starter(Protocol):
     ``directory`` is on this host, reachable only by this user, and goes with the machine. ``environment`` is
     what is set for every command in the machine: all it sees, or additions to what the machine itself gives
     to whoever logs in (``inherits_environment``). ``forwards`` tells that the socket is the end of a tunnel:
-    that nobody listens there says nothing of the executor.
+    that nobody listens there says nothing of the executor. ``carries_all`` tells that every command goes
+    through the executor, also those that are not for its own Python.
     """
 
     directory: str
     environment: Mapping[str, str]
     inherits_environment: bool
     forwards: bool
+    carries_all: bool
 
     def start(self, interpreter: str) -> None:
         """Have an executor listen at ``SOCKET`` in ``directory``. NoExecutor if that cannot be."""
@@ -62,27 +70,11 @@ class Starter(Protocol):
         """Remove what an executor that was killed left behind."""
 
 
-class Refused(Exception):
-    """The executor did not carry a request out; ``stale`` if it will carry out no other either."""
-
-    def __init__(self, reason: str, *, stale: bool) -> None:
-        super().__init__(reason)
-        self.stale = stale
-
-
-class ExecutorDied(Exception):
-    """The executor hung up; ``started`` tells whether the request had begun."""
-
-    def __init__(self, *, started: bool) -> None:
-        super().__init__("the executor in the machine ended")
-        self.started = started
-
-
 class WarmExecutor:
     """Carries out what it recognises through the executor, everything else through ``ordinary``.
 
-    ``warn`` is called once for a machine, by whoever finds its executor dead; from then on everything there
-    takes the ordinary path.
+    Without ``warm`` each module has a Python of its own. ``warn`` is called once for a machine, by whoever
+    finds its executor dead; from then on everything there takes the ordinary path.
     """
 
     def __init__(
@@ -90,11 +82,13 @@ class WarmExecutor:
         ordinary: Executor,
         starter: Starter,
         *,
+        warm: bool = True,
         warn: Callable[[str], None],
         note: Callable[[str], None],
     ) -> None:
         self._ordinary = ordinary
         self._starter = starter
+        self._warm = warm
         self._warn = warn
         self._note = note
 
@@ -102,13 +96,16 @@ class WarmExecutor:
         """See Executor."""
         request = recognise(command, self._starter.environment, has_input=stdin is not None)
         answer = None
-        if isinstance(request, PythonRequest) and isinstance(stdin, bytes):
+        warm = self._warm and not os.path.exists(self._path(_FAILED))
+        if warm and isinstance(request, PythonRequest) and isinstance(stdin, bytes):
             head = {"kind": wire.PYTHON, "interpreter": request.interpreter, "set": dict(request.settings)}
             answer = self._ask(head, stdin, start=request.interpreter)
-        elif isinstance(request, ShellRequest):
+        elif warm and isinstance(request, ShellRequest):
             answer = self._ask({"kind": wire.SHELL, "command": request.command}, b"")
         else:
-            self._note("ordinary path: the command is not one for the executor")
+            self._note("ordinary path: the command is not one for the executor's Python")
+        if answer is None and self._starter.carries_all:
+            answer = self._ask({"kind": wire.EXEC, "argv": list(command)}, stdin or b"")
         return answer or self._ordinary.run(command, stdin=stdin)
 
     def put(self, source: IO[bytes], path: str) -> Outcome:
@@ -149,7 +146,7 @@ class WarmExecutor:
         (``start``: its interpreter) starts an executor.
         """
         given = None if self._starter.inherits_environment else dict(self._starter.environment)
-        head = {**head, "env": given, "umask": None if given is None else _UMASK}
+        head = {**head, "env": given, "umask": None if given is None else wire.UMASK}
         for _attempt in range(_PATIENCE):
             try:
                 connection = self._connect(start)
@@ -162,6 +159,8 @@ class WarmExecutor:
                 try:
                     outcome = Exchange(connection, sink).run(head, stdin)
                 except Refused as refusal:
+                    if refusal.cold and self._load():
+                        continue
                     self._note(f"ordinary path: {refusal}")
                     if not refusal.stale:
                         return None
@@ -188,6 +187,20 @@ class WarmExecutor:
             self._starter.start(start)
             return self._dial()
 
+    def _load(self) -> bool:
+        """Bring the executor the module_utils that payloads want; whether it has them now."""
+        # Not for every task that connects.
+        from ansible_collections.bakery.images.plugins.plugin_utils.warm_bundle import bundle
+
+        with self._locked():
+            try:
+                with self._dial() as connection:
+                    Exchange(connection).run({"kind": wire.LOAD}, bundle())
+            except (Refused, NoExecutor, ExecutorDied, FileNotFoundError) as trouble:
+                self._say_once(f"its module_utils cannot be imported: {trouble}")
+                return False
+        return True
+
     def _dial_anew(self) -> socket.socket:
         """As ``_dial``, over a way that is renewed if need be."""
         with suppress(FileNotFoundError):
@@ -204,19 +217,14 @@ class WarmExecutor:
 
     def _dial(self) -> socket.socket:
         """FileNotFoundError if there is no way to an executor here, NoExecutor if it died."""
-        connection = socket.socket(socket.AF_UNIX)
         try:
-            with directory_of(self._starter.directory) as short:
-                connection.connect(f"{short}/{SOCKET}")
+            return dial(self._starter.directory)
         except ConnectionRefusedError as error:
-            connection.close()
             if self._starter.forwards:
                 raise FileNotFoundError(SOCKET) from error
             raise NoExecutor(self._last_words()) from error
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        except Silent as error:
+            raise NoExecutor(str(error)) from error
 
     def _give_up(self, trouble: NoExecutor) -> None:
         """Take the ordinary path, from now on if there is a fault, and say so if nobody has."""
@@ -224,9 +232,12 @@ class WarmExecutor:
         if trouble.expected:
             return
         self._forget_socket()
+        self._say_once(f"the executor in the machine ended ({trouble})")
+
+    def _say_once(self, reason: str) -> None:
         with suppress(OSError):
             os.close(os.open(self._path(_FAILED), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            self._warn(f"tasks run slower from here: the executor in the machine ended ({trouble})")
+            self._warn(f"tasks run slower from here: {reason}")
 
     def _forget_socket(self) -> None:
         with suppress(FileNotFoundError):
@@ -248,106 +259,3 @@ class WarmExecutor:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._starter.directory, name)
-
-
-@contextmanager
-def directory_of(path: str) -> Iterator[str]:
-    """A short name of a directory: the address of a Unix socket has 108 bytes (unix(7))."""
-    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
-
-
-class Exchange:
-    """One request and its answer over a connection."""
-
-    def __init__(self, connection: socket.socket, sink: IO[bytes] | None) -> None:
-        self._connection = connection
-        self._sink = sink
-        self._out = bytearray()
-        self._err = bytearray()
-        self._received = bytearray()
-        self._started = False
-        self._status: int | None = None
-        self._deaf = False
-
-    def run(self, head: Mapping[str, Any], stdin: bytes | IO[bytes]) -> Outcome:
-        """Refused or ExecutorDied if there is no outcome."""
-        self._connection.settimeout(0)
-        frames = _frames(head, stdin)
-        pending = memoryview(b"")
-        sending = True
-        poll = select.poll()
-        poll.register(self._connection, select.POLLIN | select.POLLOUT)
-        while self._status is None:
-            _descriptor, event = poll.poll()[0]
-            if event & ~select.POLLOUT:
-                self._receive()
-            if sending and event & select.POLLOUT:
-                pending = pending or memoryview(next(frames, b""))
-                sending = bool(pending) and not self._deaf
-                pending = self._send(pending)
-                if not sending:
-                    poll.modify(self._connection, select.POLLIN)
-        return Outcome(self._status, bytes(self._out), bytes(self._err))
-
-    def _send(self, content: memoryview) -> memoryview:
-        try:
-            return content[self._connection.send(content) :]
-        except BlockingIOError:
-            return content
-        except (BrokenPipeError, ConnectionResetError):
-            self._deaf = True  # what it had to say is still to be read
-            return memoryview(b"")
-
-    def _receive(self) -> None:
-        try:
-            content = self._connection.recv(wire.CHUNK * 2)
-        except BlockingIOError:
-            return
-        except ConnectionResetError:
-            content = b""
-        if not content:
-            raise ExecutorDied(started=self._started)
-        self._received += content
-        position, end = 0, len(self._received)
-        while end - position >= wire.FRAME.size:
-            kind, size = wire.FRAME.unpack_from(self._received, position)
-            if end - position < wire.FRAME.size + size:
-                break
-            position += wire.FRAME.size
-            self._take(kind, bytes(self._received[position : position + size]))
-            position += size
-        del self._received[:position]
-
-    def _take(self, kind: bytes, content: bytes) -> None:
-        if kind == wire.STDOUT and self._sink is not None:
-            self._sink.write(content)
-        elif kind == wire.STDOUT:
-            self._out += content
-        elif kind == wire.STDERR:
-            self._err += content
-        elif kind == wire.STARTED:
-            self._started = True
-        elif kind == wire.EXIT:
-            self._status = int(json.loads(content)["status"])
-        else:
-            told = json.loads(content)
-            raise Refused(str(told["reason"]), stale=bool(told.get("stale")))
-
-
-def _frames(head: Mapping[str, Any], stdin: bytes | IO[bytes]) -> Iterator[bytes]:
-    def frame(kind: bytes, content: bytes | memoryview) -> bytes:
-        return wire.FRAME.pack(kind, len(content)) + content
-
-    yield frame(wire.HEAD, json.dumps(head).encode())
-    if isinstance(stdin, bytes):
-        if stdin:
-            yield frame(wire.DATA, stdin)
-    else:
-        stdin.seek(0)
-        while chunk := stdin.read(wire.CHUNK):
-            yield frame(wire.DATA, chunk)
-    yield frame(wire.END, b"")

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ansible_collections.bakery.images.plugins.plugin_utils.warm_program import STARTUP_VARIABLES
+from ansible_collections.bakery.images.plugins.module_utils.executor_program import STARTUP_VARIABLES
 
 _SHELL = ("/bin/sh", "-c")
 # Ansible's shell plugin appends it to every command, for the exit status.

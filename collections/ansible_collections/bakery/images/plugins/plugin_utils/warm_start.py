@@ -1,55 +1,38 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts a warm executor in a machine on this host."""
+"""Starts an executor in a machine on this host, where launching it has not done so."""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
-
-from ansible_collections.bakery.images.plugins.module_utils.namespaces import Namespaces
-from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import (
-    LOG,
-    SOCKET,
-    NoExecutor,
-    directory_of,
-)
-
-_BACKLOG = 64
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import NoExecutor as Failed
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import Way
+from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import NoExecutor
 
 
-class NamespaceStarter:
-    """Puts an executor into the namespaces of a machine; see Starter.
-
-    The socket is made here, in the machine's directory, and inherited: inside the machine it has no name.
-    """
+class EngineStarter:
+    """Has the container engine put an executor into a machine; see Starter."""
 
     inherits_environment = False
     forwards = False
+    carries_all = True
 
-    def __init__(self, namespaces: Namespaces, environment: Mapping[str, str], directory: str) -> None:
-        self._namespaces = namespaces
-        self.environment = environment
-        self.directory = directory
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self.environment = way.environment
+        self.directory = way.directory
 
     def start(self, interpreter: str) -> None:
         """See Starter."""
-        path = os.path.join(self.directory, SOCKET)
-        with socket.socket(socket.AF_UNIX) as listener, open(os.path.join(self.directory, LOG), "wb") as log:
-            with directory_of(self.directory) as short:
-                listener.bind(f"{short}/{SOCKET}")
-            os.chmod(path, 0o600)
-            listener.listen(_BACKLOG)
-            try:
-                self._spawn(interpreter, listener.fileno(), log.fileno())
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
-                raise
+        # Not for every task that connects.
+        from ansible_collections.bakery.images.plugins.module_utils.executor_start import start_executor
+
+        if self._way.run_by_engine(["test", "-x", interpreter]).status:
+            raise NoExecutor(f"the machine has no {interpreter}", expected=True)
+        try:
+            start_executor(self._way, interpreter)
+        except Failed as error:
+            raise NoExecutor(str(error)) from error
 
     def reconnect(self) -> bool:
         """See Starter: there is nothing between the socket and the executor."""
@@ -57,24 +40,3 @@ class NamespaceStarter:
 
     def forget(self) -> None:
         """See Starter: nothing in the machine has a name."""
-
-    def _spawn(self, interpreter: str, listener: int, log: int) -> None:
-        # Not for every task that connects.
-        from ansible_collections.bakery.images.plugins.plugin_utils.warm_bundle import BOOTSTRAP, boot_input
-
-        try:
-            process = subprocess.Popen(
-                [interpreter, "-c", BOOTSTRAP],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                env=dict(self.environment),
-                pass_fds=(listener,),
-                preexec_fn=self._namespaces.enter_for_good,  # noqa: PLW1509  # as in NamespaceExecutor
-            )
-        except FileNotFoundError as error:
-            raise NoExecutor(f"the machine has no {interpreter}", expected=True) from error
-        except (OSError, subprocess.SubprocessError) as error:
-            raise NoExecutor(f"{interpreter} cannot be started: {error}") from error
-        # If it has died already, whoever connects finds out, and its log says why.
-        process.communicate(boot_input(listen=listener, interpreter=interpreter, idle_s=None))

@@ -1,28 +1,30 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The warm executor: a program that waits in a machine with Ansible's module_utils imported.
+"""The executor: a program that waits in a machine and runs there what it is asked for.
 
-Most of what a task costs on its target is a Python that starts and imports ``ansible.module_utils`` anew.
-This program has done so once, and forks for every request: the child runs the unmodified AnsiballZ payload as
-a Python reading it from its standard input would, or a shell command, or moves a file. Whatever a child
-changes ends with it.
+It forks for every request. The child runs a command, or moves a file, or runs the unmodified AnsiballZ
+payload of a module as a Python reading it from its standard input would; what a child changes ends with it.
 
-It comes through a pipe and stays in memory: nothing of it is a file in the machine. It must run on every
-Python that Ansible supports on targets (3.8 and later), alone, with the standard library only. The controller
-imports it for the frames.
+Most of what a module costs on its target is a Python that starts and imports ``ansible.module_utils`` anew.
+A request LOAD brings these, and from then on they are imported when a payload comes.
+
+The program comes through a pipe or a socket and stays in memory: nothing of it is a file in the machine. It
+must run on every Python that Ansible supports on targets (3.8 and later), alone, with the standard library
+only. Whoever asks has the frames in ``executor_client.py``.
 
 What this process read when it started may change under it: the interpreter, what is installed beside it, a
-configuration of its libraries. It looks before each request, and a request that finds a change is told so,
+configuration of its libraries. It looks before each payload, and a request that finds a change is told so,
 is not run, and is the last one: the next one starts a fresh executor.
 
 Frames, both ways: one byte of kind, four bytes of length (network order), the content. A client sends HEAD
-(JSON, see ``Request``), DATA, END; the answer is STARTED, STDOUT and STDERR, EXIT (JSON), or REFUSED (JSON)
-instead of all of them. A client that hangs up ends what it asked for.
+(JSON), DATA, END; the answer is STARTED, STDOUT and STDERR, EXIT (JSON), or REFUSED (JSON) instead of all of
+them. A client that hangs up ends what it asked for.
 """
 
 from __future__ import annotations
 
+import array
 import atexit
 import base64
 import contextlib
@@ -58,7 +60,7 @@ STARTED, STDOUT, STDERR, EXIT, REFUSED = b"S", b"O", b"R", b"X", b"N"
 FRAME = struct.Struct("!cI")
 CHUNK = 1 << 18
 
-PYTHON, SHELL, PUT, FETCH, QUIT = "python", "shell", "put", "fetch", "quit"
+PYTHON, SHELL, EXEC, PUT, FETCH, LOAD, QUIT = "python", "shell", "exec", "put", "fetch", "load", "quit"
 
 # What a process of Python, or a library in it, reads when it starts: set for one task, it needs a process of
 # its own. The names' beginnings.
@@ -72,32 +74,46 @@ _PRELOADED = (
 )
 _GENERATED = ("ansible/__init__.py", "ansible/module_utils/__init__.py")
 _BASE64 = rb"[A-Za-z0-9+/]{512,}={0,2}"
+_NAME = "bakery-executor"  # at most 15 characters (prctl(2), PR_SET_NAME)
+# What a handler tells the server.
+_END, _PAYLOAD, _BUNDLE = b"E", b"P", b"B"
 _UNKNOWN = "its module_utils are not those of this executor"
 
 
 def main(source: t.BinaryIO) -> None:
-    """Read the boot record from the binary stream ``source``, import, listen, and serve until the end.
+    """Read the boot record from the binary stream ``source``, listen, and serve in the background.
 
-    The record is a JSON line ``{size, listen, interpreter, idle_s}`` and ``size`` bytes of a zlib stream:
-    JSON ``{path: text}``, the files of ``ansible/module_utils`` of the controller. ``listen`` is the number
-    of a listening socket that was inherited, or None: then a socket is made in a directory of this user's
-    own, its path is written to standard output, and the program goes on in the background.
+    The record is a JSON line ``{interpreter, idle_s}``. A socket is made in a directory of this user's own
+    and its path is written to standard output.
     """
     boot = json.loads(source.readline())
-    files = json.loads(zlib.decompress(source.read(boot["size"])).decode("utf-8"))
-    files = {name: text.encode("utf-8", "surrogateescape") for name, text in files.items()}
-    directory = None
-    if boot["listen"] is None:
-        directory, listener = _listen_in_private()
-        if os.fork():
-            os._exit(0)
-        os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-    else:
-        listener = socket.socket(fileno=boot["listen"])
-    Server(listener, Bundle(files), boot, directory=directory).serve()
+    directory, listener = _listen_in_private()
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    _let_go_of_streams()
+    Server(listener, boot, directory=directory).serve()
+
+
+def main_inherited(listener: socket.socket, connection: socket.socket, source: t.BinaryIO) -> None:
+    """As ``main``, with a listening socket that was inherited and has no name here.
+
+    The record comes over the first ``connection`` to it, and is answered there like a request.
+    """
+    boot = json.loads(source.readline())
+    _let_go_of_streams()
+    server = Server(listener, boot, directory=None)
+    source.close()
+    send_json(connection, EXIT, status=0)
+    connection.close()
+    server.serve()
+
+
+def _let_go_of_streams() -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
 
 
 def _listen_in_private() -> tuple[str, socket.socket]:
@@ -306,30 +322,27 @@ def shell_additions(environment: dict[str, str]) -> dict[str, str]:
 class Server:
     """Accepts requests and forks a handler for each; does nothing else that could fail or block for long."""
 
-    def __init__(
-        self, listener: socket.socket, bundle: Bundle, boot: dict[str, t.Any], *, directory: str | None
-    ) -> None:
+    def __init__(self, listener: socket.socket, boot: dict[str, t.Any], *, directory: str | None) -> None:
         self.listener = listener
-        self.bundle = bundle
+        self.bundle: Bundle | None = None
         self.interpreter = boot["interpreter"]
         self.environment = _given_environment()
         # What a Python that starts sets itself, for a locale of its own (PEP 538).
         self.coerced = {name: os.environ[name] for name in os.environ if name not in self.environment}
         self.cwd = os.getcwd()
+        self.name = _name_this_process(_NAME)
         # Payloads whose content was compared, by the digest of their zip: code of their own modules.
         self.approved: dict[bytes, dict[str, types.CodeType]] = {}
+        self._digest = b""
         self._directory = directory
         self._idle_s = boot["idle_s"]
         self._reader, self._writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     def serve(self) -> None:
         """Serve until the machine ends, somebody says so, or nobody came for ``idle_s`` seconds."""
-        self.additions = {**shell_additions(self.environment), **self.coerced}
-        self.bundle.preload()
-        self.surroundings = Surroundings()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the handlers
         if self._directory:
-            signal.signal(signal.SIGTERM, lambda *_: self.report(b""))
+            signal.signal(signal.SIGTERM, lambda *_: self.report(_END))
         self._freeze()
         poll = select.poll()
         poll.register(self.listener, select.POLLIN)
@@ -355,9 +368,12 @@ class Server:
                 os.unlink(os.path.join(self._directory, "socket"))
                 os.rmdir(self._directory)
 
-    def report(self, message: bytes) -> None:
-        """From a handler: digest and own modules of a payload that was compared, or b"" for the end."""
-        self._writer.send(message)
+    def report(self, message: bytes, *descriptors: int) -> None:
+        """From a handler: ``_END``; ``_PAYLOAD``, digest and own modules of a payload that was compared; or
+        ``_BUNDLE`` with the descriptors of a connection and of the bundle that came over it.
+        """
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        self._writer.sendmsg([message], rights if descriptors else [])
 
     def _accept(self) -> None:
         connection, _address = self.listener.accept()
@@ -383,19 +399,63 @@ class Server:
             connection.close()
 
     def _learn(self) -> bool:
-        message = self._reader.recv(CHUNK)
-        if not message:
-            return False
-        digest, own = message[:32], json.loads(zlib.decompress(message[32:]).decode())
-        if digest not in self.approved:
-            self.approved[digest] = compile_modules(own)
-            self._freeze()
-        return True
+        message, descriptors = self._receive_report()
+        if message[:1] == _BUNDLE:
+            with socket.socket(fileno=descriptors[0]) as connection, open(descriptors[1], "rb") as bundle:
+                self._load(connection, bundle.read())
+        elif message[:1] == _PAYLOAD:
+            digest, own = message[1:33], json.loads(zlib.decompress(message[33:]).decode())
+            if digest not in self.approved:
+                self.approved[digest] = compile_modules(own)
+                self._freeze()
+        return message != _END
+
+    def _receive_report(self) -> tuple[bytes, list[int]]:
+        descriptors = array.array("i")
+        room = socket.CMSG_SPACE(2 * descriptors.itemsize)
+        message, rights, _flags, _address = self._reader.recvmsg(CHUNK, room)
+        for _level, _kind, content in rights:
+            descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+        return message, list(descriptors)
+
+    def _load(self, connection: socket.socket, content: bytes) -> None:
+        """Import what is in a bundle, for all requests to come, and answer."""
+        digest = hashlib.sha256(content).digest()
+        try:
+            if self.bundle is None:
+                files = json.loads(zlib.decompress(content).decode("utf-8"))
+                bundle = Bundle(
+                    {name: text.encode("utf-8", "surrogateescape") for name, text in files.items()}
+                )
+                self.additions = {**shell_additions(self.environment), **self.coerced}
+                bundle.preload()
+                self.surroundings = Surroundings()
+                self.bundle, self._digest = bundle, digest
+                self._freeze()
+            with contextlib.suppress(OSError):  # the client hung up
+                if digest == self._digest:
+                    send_json(connection, EXIT, status=0)
+                else:
+                    send_json(connection, REFUSED, reason=_UNKNOWN)
+        except Exception as error:  # noqa: BLE001  # whatever the machine's libraries raise is told
+            with contextlib.suppress(OSError):
+                send_json(connection, REFUSED, reason=f"{type(error).__name__}: {error}")
 
     def _freeze(self) -> None:
         # Objects that the collector does not touch stay shared between this process and its children.
         gc.collect()
         gc.freeze()
+
+
+def _name_this_process(name: str) -> str:
+    """Have ps(1) show another name, so that nobody takes this process for one of the machine's own; returns
+    the one before.
+    """
+    with open("/proc/self/comm", "r+", encoding="utf-8") as comm:
+        before = comm.read().strip()
+        comm.seek(0)
+        comm.write(name)
+    return before
 
 
 def _given_environment() -> dict[str, str]:
@@ -447,6 +507,10 @@ class Handler:
             kind = request["kind"]
             if kind == QUIT:
                 self._quit()
+            elif kind == LOAD:
+                self._load()
+            elif kind == EXEC:
+                self._exec(request)
             elif kind == PUT:
                 self._put(request)
             elif kind == FETCH:
@@ -459,15 +523,27 @@ class Handler:
     def _quit(self) -> None:
         """Hangs up when the server is gone."""
         server = os.getppid()
-        self._server.report(b"")
+        self._server.report(_END)
         while os.getppid() == server:
             time.sleep(0.002)
 
+    def _load(self) -> None:
+        """Have the server import a bundle: what this process imports would end with it."""
+        descriptor = os.memfd_create("bundle")
+        _write_all(descriptor, self._input())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        self._server.report(_BUNDLE, self._connection.fileno(), descriptor)
+
     def _python(self, request: dict[str, t.Any]) -> None:
         source = self._input()
+        if self._server.bundle is None:
+            send_json(self._connection, REFUSED, reason="no module_utils are loaded", cold=True)
+            return
         digest, reason = self._judge(source)
         if request["interpreter"] != self._server.interpreter:
             digest, reason = b"", "it wants another interpreter"
+        elif not self._starts_alike(request):
+            digest, reason = b"", "its Python would start with other settings"
         if reason:
             send_json(self._connection, REFUSED, reason=reason, stale=digest is None)
             return
@@ -475,39 +551,52 @@ class Handler:
         os.setsid()  # as the shell around a module would: the module itself leads no session
         self._run(request, lambda: run_python(source, codes))
 
+    def _starts_alike(self, request: dict[str, t.Any]) -> bool:
+        """Whether a Python that is started for the request reads what this one read when it started."""
+        ours, theirs = (
+            {name: value for name, value in settings.items() if name.startswith(STARTUP_VARIABLES)}
+            for settings in (self._server.environment, request["env"] or self._server.environment)
+        )
+        return ours == theirs
+
     def _judge(self, source: bytes) -> tuple[bytes | None, str]:
         """The digest of a payload that may run here, or why it may not; no digest if nothing may any more."""
-        if self._server.surroundings.changed():
-            self._server.report(b"")
+        bundle = self._server.bundle
+        if bundle is None or self._server.surroundings.changed():
+            self._server.report(_END)
             return None, "what it started with has changed"
-        encoded = self._server.bundle.payload(source)
+        encoded = bundle.payload(source)
         if encoded is None:
             return b"", "it is no payload of a module"
         digest = hashlib.sha256(encoded).digest()
         if digest not in self._server.approved:
-            own = self._server.bundle.approve(encoded)
+            own = bundle.approve(encoded)
             if own is None:
                 return b"", _UNKNOWN
             # One that is no text, or too long for a message, is compared and compiled each time.
             with contextlib.suppress(OSError, UnicodeDecodeError):
                 texts = {path: text.decode() for path, text in own.items()}
-                self._server.report(digest + zlib.compress(json.dumps(texts).encode(), 1))
+                self._server.report(_PAYLOAD + digest + zlib.compress(json.dumps(texts).encode(), 1))
         return digest, ""
 
     def _shell(self, request: dict[str, t.Any]) -> None:
+        self._exec({**request, "argv": ["/bin/sh", "-c", request["command"]]})
+
+    def _exec(self, request: dict[str, t.Any]) -> None:
+        words = request["argv"]
+
         def run() -> int:
             os.setsid()
             # Python ignores these, and what it ignores stays ignored in what it becomes.
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             try:
-                os.execve("/bin/sh", ["/bin/sh", "-c", request["command"]], dict(os.environ))  # noqa: S606
+                os.execvpe(words[0], words, dict(os.environ))  # noqa: S606
             except OSError as error:
-                os.write(2, f"/bin/sh: {error.strerror}\n".encode())
-                return 127
+                os.write(2, f"{words[0]}: {error.strerror}\n".encode("utf-8", "surrogateescape"))
+                return 127 if isinstance(error, FileNotFoundError) else 126
 
-        self._input()
-        self._run(request, run)
+        self._run(request, run, self._input())
 
     def _input(self) -> bytes:
         parts = []
@@ -565,8 +654,8 @@ class Handler:
         if request.get("umask") is not None:
             os.umask(request["umask"])
 
-    def _run(self, request: dict[str, t.Any], function: t.Callable[[], int]) -> None:
-        """Fork for ``function`` and pass on what comes out; what it returns is its status."""
+    def _run(self, request: dict[str, t.Any], function: t.Callable[[], int], given: bytes = b"") -> None:
+        """Fork for ``function``, which reads ``given``, and pass on what comes out; it returns its status."""
         in_reader, in_writer = os.pipe()
         out_reader, out_writer = os.pipe()
         err_reader, err_writer = os.pipe()
@@ -583,8 +672,11 @@ class Handler:
                 os.write(2, traceback.format_exc().encode("utf-8", "replace"))
             finally:
                 os._exit(code)
-        for descriptor in (in_reader, in_writer, out_writer, err_writer):
+        for descriptor in (in_reader, out_writer, err_writer):
             os.close(descriptor)
+        if given:
+            _feed(in_writer, given)
+        os.close(in_writer)
         streams = {out_reader: STDOUT, err_reader: STDERR}
         try:
             Pump(self._connection, streams).run()
@@ -617,6 +709,7 @@ class Handler:
     def _become_fresh(self, request: dict[str, t.Any]) -> None:
         """Undo what distinguishes this process from one that was just started for the request."""
         server = self._server
+        _name_this_process(server.name)
         for name in os.listdir("/proc/self/fd"):
             if int(name) > 2:
                 with contextlib.suppress(OSError):
@@ -629,6 +722,18 @@ class Handler:
             environment = {**environment, **server.additions, **request["set"]}
         os.environ.clear()
         os.environ.update(environment)
+
+
+def _feed(descriptor: int, content: bytes) -> None:
+    """Write to a pipe in a process of its own: the reader may take its time, or never read at all."""
+    if os.fork() == 0:
+        try:
+            os.dup2(descriptor, 0)
+            os.closerange(1, os.sysconf("SC_OPEN_MAX"))
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            _write_all(0, content)
+        finally:
+            os._exit(0)
 
 
 class Pump:
