@@ -1,4 +1,4 @@
-"""The connection plugin's way through the container engine, which is all that an ordinary user has."""
+"""The connection plugin's way through the container engine, where no executor is in the machine."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory, hostvars: dict[str, Any]
     engine = path / "engine"
     engine.write_text(ENGINE.format(log=path / "log", engine=shutil.which(hostvars["ansible_bakery_engine"])))
     engine.chmod(0o755)
-    # Without its process id nothing but the engine finds the machine.
-    reached = {name: value for name, value in hostvars.items() if name != "ansible_bakery_pid"}
-    reached |= {"ansible_bakery_entry": "engine", "ansible_bakery_engine": str(engine)}
+    reached = {**hostvars, "ansible_bakery_entry": "engine", "ansible_bakery_engine": str(engine)}
     (path / "inventory.json").write_text(json.dumps({"all": {"hosts": {"machine": reached}}}))
     (path / "binary").write_bytes(BINARY)
     return path

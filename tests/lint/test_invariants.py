@@ -17,7 +17,7 @@ LONGEST_FILE = 400
 # Not os._exit: with it forked children and a second signal end, and no caller is left to notice.
 EXITS = {"sys.exit", "exit", "quit", "SystemExit"}
 # Sent into a machine as the one file that it is there, a process of its own; what it catches ended a module.
-WARM_PROGRAM = COLLECTION / "plugins" / "plugin_utils" / "warm_program.py"
+EXECUTOR_PROGRAM = COLLECTION / "plugins" / "module_utils" / "executor_program.py"
 # Run as processes of their own, so that their main is nobody's function.
 PROGRAMS = {"bakery/adapters/ansible/child.py", "bakery/adapters/ansible/vault_check.py"}
 # Speak to people: of containers as things that exist, and with examples of what to write.
@@ -85,7 +85,7 @@ def test_only_main_of_a_module_exits(collection: tuple[Path, ...], repository: P
         _at(path, node, name)
         for path in collection
         if "tests" not in path.relative_to(repository / COLLECTION).parts
-        and path.relative_to(repository) != WARM_PROGRAM
+        and path.relative_to(repository) != EXECUTOR_PROGRAM
         for node, name in _names_used(path)
         if name in EXITS
     ]
@@ -152,7 +152,7 @@ def test_files_have_one_subject(python_files: tuple[Path, ...], repository: Path
         f"{path.relative_to(repository)}: {lines} lines"
         for path in python_files
         if (lines := len(path.read_text().splitlines())) > LONGEST_FILE
-        and path.relative_to(repository) != WARM_PROGRAM
+        and path.relative_to(repository) != EXECUTOR_PROGRAM
     ]
     assert long == []
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from ansible_collections.bakery.images.plugins.plugin_utils.executor import Outcome
-from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import SOCKET, WarmExecutor
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import SOCKET, Outcome
+from ansible_collections.bakery.images.plugins.plugin_utils.warm_executor import WarmExecutor
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -42,6 +42,7 @@ class Started:
 
     inherits_environment = False
     forwards = False
+    carries_all = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = str(directory)

@@ -1,4 +1,4 @@
-"""The program of the warm executor: what it may be made of, and which payloads it takes for its own."""
+"""The program of the executor: what it may be made of, and which payloads it takes for its own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.bakery.images.plugins.plugin_utils import warm_program
-from ansible_collections.bakery.images.plugins.plugin_utils.warm_program import Bundle, compile_modules
+from ansible_collections.bakery.images.plugins.module_utils import executor_program
+from ansible_collections.bakery.images.plugins.module_utils.executor_program import Bundle, compile_modules
 
 FILES = {
     "ansible/__init__.py": b'__version__="1"\n',
@@ -40,7 +40,7 @@ def approve(files: dict[str, bytes]) -> dict[str, bytes] | None:
 @pytest.fixture(scope="module")
 def tree() -> ast.Module:
     """As the oldest Python that Ansible supports on targets reads it."""
-    source = Path(warm_program.__file__).read_text(encoding="utf-8")
+    source = Path(executor_program.__file__).read_text(encoding="utf-8")
     return ast.parse(source, feature_version=(3, 8))
 
 
