@@ -38,7 +38,8 @@ def test_the_play_succeeds_and_fails(told: dict[str, Any]) -> None:
 def test_only_one_of_them_used_the_executor(told: dict[str, Any]) -> None:
     warm, ordinary = (told[path]["output"] for path in PATHS)
     assert warm.count(" EXECUTOR python") > 50
-    assert " EXECUTOR " not in ordinary
+    assert " EXECUTOR python" not in ordinary
+    assert " EXECUTOR shell" not in ordinary
 
 
 def test_what_the_executor_may_not_do_took_the_ordinary_path(told: dict[str, Any]) -> None:
@@ -46,7 +47,7 @@ def test_what_the_executor_may_not_do_took_the_ordinary_path(told: dict[str, Any
     assert "ordinary path: it wants another interpreter" in told["warm"]["output"]
     for task in ("As the user", "A background job", "What a module finds in another locale"):
         part = told["warm"]["output"].partition(f"TASK [{task}]")[2].partition("TASK [")[0]
-        assert "ordinary path: the command is not one for the executor" in part, task
+        assert "ordinary path: the command is not one for the executor's Python" in part, task
 
 
 def test_fifty_megabytes_come_back_as_they_went(told: dict[str, Any]) -> None:

@@ -306,6 +306,8 @@ class Way(NamedTuple):
             dial(self.directory) as connection,
         ):
             Exchange(connection, timeout_s=_RETIRE_S).run({"kind": QUIT}, b"")
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.directory, SOCKET))  # whoever needs one starts another
 
     def run_by_engine(
         self, command: Sequence[str], stdin: bytes = b"", *, timeout_s: float | None = None

@@ -78,6 +78,7 @@ _NAME = "bakery-executor"  # at most 15 characters (prctl(2), PR_SET_NAME)
 # What a handler tells the server.
 _END, _PAYLOAD, _BUNDLE = b"E", b"P", b"B"
 _UNKNOWN = "its module_utils are not those of this executor"
+_CHANGED = "what it started with has changed"
 
 
 def main(source: t.BinaryIO) -> None:
@@ -333,6 +334,7 @@ class Server:
         self.name = _name_this_process(_NAME)
         # Payloads whose content was compared, by the digest of their zip: code of their own modules.
         self.approved: dict[bytes, dict[str, types.CodeType]] = {}
+        self.surroundings = Surroundings()
         self._digest = b""
         self._directory = directory
         self._idle_s = boot["idle_s"]
@@ -402,6 +404,10 @@ class Server:
         message, descriptors = self._receive_report()
         if message[:1] == _BUNDLE:
             with socket.socket(fileno=descriptors[0]) as connection, open(descriptors[1], "rb") as bundle:
+                if self.surroundings.changed():
+                    with contextlib.suppress(OSError):
+                        send_json(connection, REFUSED, reason=_CHANGED, stale=True)
+                    return False
                 self._load(connection, bundle.read())
         elif message[:1] == _PAYLOAD:
             digest, own = message[1:33], json.loads(zlib.decompress(message[33:]).decode())
@@ -564,7 +570,7 @@ class Handler:
         bundle = self._server.bundle
         if bundle is None or self._server.surroundings.changed():
             self._server.report(_END)
-            return None, "what it started with has changed"
+            return None, _CHANGED
         encoded = bundle.payload(source)
         if encoded is None:
             return b"", "it is no payload of a module"

@@ -131,6 +131,9 @@ def _send_program(way: Way, interpreter: str) -> None:
         with dial(way.directory) as connection:
             Exchange(connection, timeout_s=_START_S).boot(b"%d\n" % len(program) + program + record)
     except (OSError, Refused, ExecutorDied) as error:
-        raise NoExecutor(f"{interpreter} cannot be an executor: {error}") from error
+        # What the engine starts in the background has nobody who reads its errors.
+        said = way.run_by_engine([interpreter, "-c", "import json, socket, zlib"], timeout_s=_START_S).stderr
+        lines = said.decode(errors="replace").strip().splitlines() or [str(error)]
+        raise NoExecutor(f"{interpreter} cannot be an executor: {lines[-1][:_LAST_WORDS]}") from error
     except TooLate as error:
         raise NoExecutor(f"{interpreter} did not become an executor in {_START_S} seconds") from error

@@ -196,7 +196,14 @@ class WarmExecutor:
             try:
                 with self._dial() as connection:
                     Exchange(connection).run({"kind": wire.LOAD}, bundle())
-            except (Refused, NoExecutor, ExecutorDied, FileNotFoundError) as trouble:
+            except Refused as refusal:
+                if not refusal.stale:
+                    self._say_once(f"its module_utils cannot be imported: {refusal}")
+                    return False
+                self._forget_socket()  # another is started
+            except FileNotFoundError:
+                pass  # likewise, by somebody else
+            except (NoExecutor, ExecutorDied) as trouble:
                 self._say_once(f"its module_utils cannot be imported: {trouble}")
                 return False
         return True
