@@ -15,11 +15,13 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import Protocol
 
 from ansible_collections.bakery.images.plugins.module_utils.apt_lists import (
     ARCHIVE_NAME,
@@ -37,7 +39,6 @@ from ansible_collections.bakery.images.plugins.module_utils.beneath import (
     status_beneath,
 )
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-from ansible_collections.bakery.images.plugins.module_utils.machine_command import MachineCommand
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import mount_overlay
 
 _PLACES = {"archives": "var/cache/apt/archives", "lists": "var/lib/apt/lists"}
@@ -76,6 +77,13 @@ grep -vxFf given | while read -r archive; do
 done
 exit 0
 """
+
+
+class Runs(Protocol):
+    """Runs commands as root in a machine."""
+
+    def run(self, command: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+        """Run a command and wait for it."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class AptCache:
             options.append(f"--volume={merged}:/{place}:rw")
         return options
 
-    def refresh(self, command: MachineCommand, *, max_age_s: int) -> bool:
+    def refresh(self, command: Runs, *, max_age_s: int) -> bool:
         """Give the machine package lists no older than ``max_age_s``; returns whether they were fetched.
 
         To be called before any task runs: what fetches them is software of the layers alone.
@@ -337,7 +345,7 @@ class AptCache:
             json.dump(asdict(given), target)
 
     @staticmethod
-    def _update(command: MachineCommand) -> None:
+    def _update(command: Runs) -> None:
         done = command.run(_UPDATE, timeout_s=_UPDATE_TIMEOUT_S)
         if done.returncode:
             lines = [
