@@ -23,6 +23,10 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
 def paragraph(package: str, content: bytes, *, version: str = "1", architecture: str = "amd64") -> str:
     return (
         f"Package: {package}\nVersion: {version}\nArchitecture: {architecture}\n"
@@ -128,9 +132,9 @@ def take(store: AptStore, path: Path, content: bytes, wanted: bytes) -> bool:
 
 def test_archive_is_kept_only_under_its_own_digest(store: AptStore, tmp_path: Path) -> None:
     assert not take(store, tmp_path / "a", BAD, GOOD)
-    assert os.listdir(tmp_path / "cache/apt/archives") == []
+    assert names(tmp_path / "cache/apt/archives") == []
     assert take(store, tmp_path / "a", GOOD, GOOD)
-    assert os.listdir(tmp_path / "cache/apt/archives") == [digest(GOOD)]
+    assert names(tmp_path / "cache/apt/archives") == [digest(GOOD)]
 
 
 def test_kept_archive_is_a_copy(store: AptStore, tmp_path: Path) -> None:
@@ -168,7 +172,7 @@ def test_refused_lists_leave_nothing(store: AptStore, tmp_path: Path) -> None:
     with pytest.raises(ListsRefusedError):
         store.keep("key", filled({"d_Packages.lz4": ""}), updated=time.time())
     assert store.find("key") is None
-    assert os.listdir(tmp_path / "cache/apt/lists") == []
+    assert names(tmp_path / "cache/apt/lists") == []
 
 
 def test_lists_that_are_very_old_are_forgotten(store: AptStore) -> None:
