@@ -55,7 +55,7 @@ Found = tuple[int, str]
 
 
 def controller_side(path: str, content: bytes) -> Iterator[Found]:
-    """Line and words, fit for a terminal, of each place in a role's text file that acts on the controller.
+    """What in a role's text acts on the controller: the line where it is first, and words for a terminal.
 
     ``path`` is relative to the role.
     """
@@ -66,7 +66,10 @@ def controller_side(path: str, content: bytes) -> Iterator[Found]:
         found = list(_lookups(content))
         if path.endswith(_YAML) and not path.startswith("templates/") and _has_key(content):
             found += _keys_in(content)
-        yield from sorted(set(found))
+        first: dict[str, int] = {}
+        for line, what in sorted(found):
+            first.setdefault(what, line)
+        yield from ((line, what) for what, line in first.items())
 
 
 def _has_key(content: bytes) -> bool:

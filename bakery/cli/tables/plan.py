@@ -122,17 +122,17 @@ def _here_text(one: PlannedSet) -> str:
     """What a bake would run on this host and not in the machine; nothing for roles that are cached."""
     if one["status"] == "unchanged":
         return ""
-    found = [
-        f"{here['file']}:{here['line']} {here['what']}"
-        for role in one["roles"]
-        if role["state"] != "cached"
-        for here in role["runs_here"]
+    to_bake = (role for role in one["roles"] if role["state"] != "cached")
+    places = (here for role in to_bake for here in role["runs_here"])
+    # What several roles can run is named once.
+    found = list({(here["file"], here["line"], here["what"]): here for here in places}.values())
+    lines = [
+        one_line(f"runs on this host: {here['file']}:{here['line']} {here['what']}")
+        for here in found[:_MOST_HERE]
     ]
-    found = list(dict.fromkeys(found))
-    lines = [f"\n  runs on this host: {one_line(words)}" for words in found[:_MOST_HERE]]
+    lines = [f"\n  {line}" for line in lines]
     if len(found) > _MOST_HERE:
-        more = plural(len(found) - _MOST_HERE, "place")
-        lines.append(f"\n  and {more} more on this host, which --json names")
+        lines.append(f"\n  and {plural(len(found) - _MOST_HERE, 'more place')}, which --json names")
     return "".join(lines)
 
 

@@ -269,10 +269,18 @@ class AptCache:
         return True
 
     def _copy_lists(self, lists: str) -> None:
-        """Copies, since the machine runs: it can write what it has open."""
-        with opened(self._path("lists", "merged")) as source, opened(lists) as target:
+        """Copies of what is new, since the machine runs: it can write what it has open."""
+        new = set(os.listdir(self._path("lists", "upper")))
+        with (
+            opened(self._path("lists", "merged")) as source,
+            opened(self._path("lists", "given")) as given,
+            opened(lists) as target,
+        ):
             for name in list_names(source):
-                _copy(source, target, name)
+                if name in new:
+                    _copy(source, target, name)
+                else:
+                    os.link(name, name, src_dir_fd=given, dst_dir_fd=target)
 
     def _set_aside(self, given: _Given, upper: str) -> None:
         """Set lists aside that are newer than those given and than the sources that the machine has now."""
