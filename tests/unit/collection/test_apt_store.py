@@ -113,6 +113,12 @@ def test_thousands_of_lists_are_refused(tmp_path: Path) -> None:
         named(tmp_path, GOOD)
 
 
+def test_index_that_names_one_archive_again_and_again_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x_Packages").write_text(f"Package: a\nSHA256: {digest(GOOD)}\n" * 30_000)
+    with pytest.raises(ListsRefusedError):
+        named(tmp_path, GOOD)
+
+
 def test_rubbish_names_nothing(tmp_path: Path) -> None:
     (tmp_path / "x_Packages").write_bytes(b"\n\nSHA256: " + digest(GOOD).encode() + b"\n\xff\x00" * 2000)
     (tmp_path / "empty_Packages").touch()

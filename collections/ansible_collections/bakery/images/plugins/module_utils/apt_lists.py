@@ -20,10 +20,16 @@ _INDEX = "_Packages"
 _COMPRESSED_INDEX = re.compile(r"_Packages\.[a-z0-9]+\Z")
 # Debian's main has 50 MiB and 65,000 packages, Ubuntu's universe 75 MiB and 70,000.
 _MOST_FILES, _MOST_BYTES, _MOST_IN_INDEX = 2000, 2 << 30, 256 << 20
+# The longest in Debian's main has 75 KiB before its digest: features of a Rust library.
 _MOST_IN_PARAGRAPH = 256 << 10
+# How often indexes may name each archive: once, and again where it is in several suites.
+_MOST_SUITES, _MORE = 4, 100
 # deb-control(5); paragraphs are parted by empty lines.
 _DIGEST = re.compile(rb"\nSHA256: ([0-9a-f]{64})\n")
-_FIELD = re.compile(rb"^(Package|Version|Architecture): ([!-~]{1,200})$", re.MULTILINE)
+_FIELDS = [
+    re.compile(rb"^%s: ([!-~]{1,200})$" % field, re.MULTILINE)
+    for field in (b"Package", b"Version", b"Architecture")
+]
 ARCHIVE_NAME = re.compile(r"\A[a-z0-9][^/]*_[^/]*\.deb\Z")
 
 
@@ -63,17 +69,21 @@ def archives_named(lists: int, digests: Collection[str]) -> dict[str, str]:
     """
     named: dict[str, str] = {}
     several: set[str] = set()
+    count = 0
     for index in list_names(lists):
         if _COMPRESSED_INDEX.search(index):
             raise ListsRefusedError
         if index.endswith(_INDEX):
             for name, digest in _archives_in(lists, index, digests):
-                if named.setdefault(name, digest) != digest:
+                count += 1
+                if count > _MOST_SUITES * len(digests) + _MORE:
+                    raise ListsRefusedError
+                if name and named.setdefault(name, digest) != digest:
                     several.add(name)
     return {name: digest for name, digest in named.items() if name not in several}
 
 
-def _archives_in(lists: int, index: str, digests: Collection[str]) -> Iterator[tuple[str, str]]:
+def _archives_in(lists: int, index: str, digests: Collection[str]) -> Iterator[tuple[str | None, str]]:
     descriptor = open_regular(lists, index)
     if descriptor is None:
         return
@@ -86,8 +96,8 @@ def _archives_in(lists: int, index: str, digests: Collection[str]) -> Iterator[t
         with mmap.mmap(source.fileno(), size, access=mmap.ACCESS_READ) as text:
             for match in _DIGEST.finditer(text):
                 digest = match[1].decode()
-                if digest in digests and (name := _name(_paragraph(text, match.start()))):
-                    yield name, digest
+                if digest in digests:
+                    yield _name(_paragraph(text, match.start())), digest
 
 
 def _paragraph(text: mmap.mmap, place: int) -> bytes:
@@ -100,11 +110,10 @@ def _paragraph(text: mmap.mmap, place: int) -> bytes:
 
 def _name(paragraph: bytes) -> str | None:
     """``package_version_architecture.deb``, quoted as apt's pkgAcqArchive does (apt-pkg/acquire-item.cc)."""
-    fields = {match[1]: match[2].decode() for match in _FIELD.finditer(paragraph)}
-    try:
-        package, version, architecture = (fields[key] for key in (b"Package", b"Version", b"Architecture"))
-    except KeyError:
+    found = [match[1].decode() for field in _FIELDS if (match := field.search(paragraph))]
+    if len(found) < len(_FIELDS):
         return None
+    package, version, architecture = found
     name = f"{_quoted(package, '_:')}_{_quoted(version, '_:')}_{_quoted(architecture, '_:.')}.deb"
     return name if ARCHIVE_NAME.match(name) else None
 
