@@ -44,11 +44,23 @@ _LOOKUP = re.compile(
 _LOOKUP_PARTS = (b"lookup(", b"query(", b"q(")
 _KEYS = re.compile(
     rb"""\b(?:delegate_to|local_action|fetch|synchronize)\b|\b(?:ansible_)?connection["']?\s*:|\bwith_(?P<with>[\w.]+)"""
+    rb"""|\b(?:src|script|cmd|include_vars|file|dir)["']?\s*[:=]\s*["']?[/~]"""
 )
 _LOCAL = frozenset({"local", "ansible.builtin.local", "ansible.legacy.local"})
 _THE_MACHINE = re.compile(r"\{\{\s*inventory_hostname\s*\}\}\Z")
 # Modules whose action writes on the controller.
 _WRITING = frozenset({"fetch", "synchronize", "ansible.posix.synchronize"})
+# Modules whose action reads a file of the controller, and by what arguments it is named.
+_READING = {
+    "assemble": ("src",),
+    "copy": ("src",),
+    "include_vars": ("file", "dir"),
+    "script": ("cmd",),
+    "template": ("src",),
+    "unarchive": ("src",),
+}
+# What is outside of every role whatever its variables are: paths that begin elsewhere.
+_ELSEWHERE = re.compile(r"(?:\w+=)?[\"']?(?P<path>[/~][^\s\"']*)")
 _SHORT = 40
 
 Found = tuple[int, str]
@@ -130,7 +142,29 @@ def _acts(key: str, value: Node) -> str | None:
         return f"{key}: {_shown(text)}" if text else key
     if module in _WRITING:
         return module
+    if module in _READING and (path := _read_elsewhere(module, value)):
+        return f"{module} of {_shown(path)}"
     return key if key.startswith("with_") and not _is_pure(key.removeprefix("with_")) else None
+
+
+def _read_elsewhere(module: str, arguments: Node) -> str | None:
+    """A path of this host, outside of the role, that a task reads."""
+    if isinstance(arguments, Scalar):
+        words = arguments.text.split()
+        if any(word.startswith("remote_src=") for word in words):
+            return None
+        named = [word for word in words if word.partition("=")[0] in _READING[module]] or words[:1]
+    elif isinstance(arguments, Mapping):
+        texts = {
+            entry.key.text: entry.value.text for entry in arguments.entries if isinstance(entry.value, Scalar)
+        }
+        if texts.get("remote_src", "no").lower() not in ("no", "false"):
+            return None
+        named = [texts[name] for name in _READING[module] if name in texts]
+    else:
+        return None
+    found = next((match for word in named if (match := _ELSEWHERE.match(word))), None)
+    return found["path"] if found else None
 
 
 def _shown(text: str) -> str:

@@ -31,6 +31,16 @@ def found(text: str, path: str = "tasks/main.yml") -> list[tuple[int, str]]:
         ("- ansible.builtin.fetch: {src: /etc/shadow, dest: /root/}\n", "fetch"),
         ("- action: fetch src=/a dest=/b\n", "fetch"),
         ("- action: {module: ansible.posix.synchronize}\n", "ansible.posix.synchronize"),
+        ("- copy: {src: /etc/shadow, dest: /x}\n", "copy of /etc/shadow"),
+        ("- copy: src=/etc/shadow dest=/x\n", "copy of /etc/shadow"),
+        (
+            "- ansible.builtin.template:\n    src: ~/.aws/credentials\n    dest: /x\n",
+            "template of ~/.aws/credentials",
+        ),
+        ("- copy: {src: /etc/shadow, dest: /x, remote_src: false}\n", "copy of /etc/shadow"),
+        ("- include_vars: /root/secrets.yml\n", "include_vars of /root/secrets.yml"),
+        ("- include_vars: {file: /root/secrets.yml}\n", "include_vars of /root/secrets.yml"),
+        ("- script: /root/x.sh --now\n", "script of /root/x.sh"),
         ("- command: id\n  with_pipe: id\n", "with_pipe"),
         ("- command: id\n  with_ansible.builtin.file: [/etc/shadow]\n", "with_ansible.builtin.file"),
         ("- debug: {msg: \"{{ lookup('pipe', 'id') }}\"}\n", "lookup 'pipe'"),
@@ -56,6 +66,10 @@ def test_task_that_acts_on_the_controller_is_named(text: str, what: str) -> None
         '- command: id\n  delegate_to: "{{ inventory_hostname }}"\n',
         "- wait_for_connection:\n- git_config: {name: fetch.prune}\n- command: git fetch\n",
         "- community.docker.x: {connection: ssh}\n",
+        "- copy: {src: nginx.conf, dest: /etc/nginx.conf}\n- template: src=a.j2 dest=/etc/a\n",
+        "- copy: {src: /etc/a, dest: /etc/b, remote_src: true}\n- copy: src=/etc/a dest=/b remote_src=yes\n",
+        "- file: {src: /etc/a, dest: /etc/b, state: link}\n- command: cat src=/etc/passwd\n",
+        "- unarchive: {src: 'https://example.org/a.tar', dest: /x}\n",
     ],
 )
 def test_task_that_acts_in_the_machine_is_not_named(text: str) -> None:
