@@ -44,8 +44,8 @@ class Machine:
 
     def __post_init__(self) -> None:
         self.tree, self.farm, self.upper = (self.home / self.name / part for part in ("tree", "apt", "upper"))
-        for path in (self.farm, self.upper, *(self.tree / path for path in self.places.values())):
-            path.mkdir(parents=True)
+        for directory in (self.farm, self.upper, *(self.tree / place for place in self.places.values())):
+            directory.mkdir(parents=True)
         for path in ("usr/bin/apt-get", "etc/apt/sources.list"):
             (self.tree / path).parent.mkdir(parents=True)
             (self.tree / path).write_text(self.sources)
@@ -269,6 +269,20 @@ def test_what_a_machine_did_to_its_directories_harms_nobody(machine: Callable[..
     hostile.bake("two")
     assert machine("base", "two").launch().updates == 0
     assert names(machine("base").launch().lists) == ["debian_Packages", "partial"]
+
+
+def test_machine_whose_sources_are_beyond_bounds_has_lists_of_its_own(
+    machine: Callable[..., Machine],
+) -> None:
+    machine("base").launch().bake("one")
+    odd = machine("base", "odd")
+    (odd.tree / "etc/apt/x.list").symlink_to("/opt/x.list")
+    odd.launch()
+    (odd.archives / DEB).write_bytes(GOOD)
+    odd.bake("two")
+    assert odd.updates == 1
+    assert kept(odd.home) == []
+    assert machine("base", "odd", "two").launch().updates == 0
 
 
 def test_update_that_fails_is_told(machine: Callable[..., Machine]) -> None:

@@ -88,7 +88,7 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class _Given:
-    """What a machine was given: the key of its sources, and key and time (seconds) of its lists, if any."""
+    """What a machine was given: the key of its sources, "" if they have none, key and time of its lists."""
 
     sources: str
     lists: str = ""
@@ -110,12 +110,12 @@ class AptCache:
     def prepare(self, tree: str) -> list[str]:
         """Mount the machine's view before it is started; returns engine options, none without apt.
 
-        None either for a tree whose sources are beyond all bounds: it has its own directories.
+        A machine whose sources are beyond all bounds gets empty directories, and nothing of them is kept.
         """
-        sources = sources_key(tree) if self._has_apt(tree) else None
-        if sources is None:
+        if not self._has_apt(tree):
             return []
-        snapshot = self._newest(sources)
+        sources = sources_key(tree) or ""
+        snapshot = self._newest(sources) if sources else None
         for name, place in _PLACES.items():
             self._make(name, os.path.join(tree, place))
         given = self._link(snapshot, sources)
@@ -137,6 +137,9 @@ class AptCache:
         given = self._given()
         if time.time() - given.updated < max_age_s:
             return False
+        if not given.sources:
+            self._update(command)
+            return True
         own = self._key(given.sources)
         with self._store.locked(own):
             kept = self._store.find(own)
@@ -163,6 +166,8 @@ class AptCache:
             return
         with suppress(OSError, ListsRefusedError):
             given = self._given()
+            if not given.sources:
+                return
             self._set_aside(given, upper)
             downloaded = self._downloaded()
             digests = set(downloaded.values())

@@ -38,8 +38,8 @@ class _OutOfBoundsError(Exception):
 def sources_key(tree: str) -> str | None:
     """A digest of what package lists made in ``tree`` depend on.
 
-    None if there is more of it than anybody needs, or if a link leads out of the digested directories: such
-    a tree shares no lists. Nothing may run in the tree.
+    None if there is more of it than anybody needs, or if a link leads out of the digested directories:
+    nobody can tell then whether it changed. Nothing may run in the tree.
     """
     digest = hashlib.sha256()
     left = _MOST_BYTES
