@@ -6,7 +6,7 @@
 ``/var/cache/apt/archives`` and ``/var/lib/apt/lists`` of a machine are overlay mounts: what is kept is below,
 what the machine writes goes into a directory of its own. Lists are given to machines that stand on the layers
 which the lists were fetched on, so that nobody's lists come from software that is not in the machine anyway;
-archives are given by the digest that these lists name, and taken back by it (docs/decisions/0012).
+archives are given by the digest that these lists name, and taken back by it (docs/decisions/0013).
 """
 
 from __future__ import annotations

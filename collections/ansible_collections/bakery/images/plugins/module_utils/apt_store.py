@@ -6,7 +6,7 @@
 ``cache/apt/archives/<sha256>``: archives by their digest, for everybody. ``cache/apt/lists/<key>/``: package
 lists (``lists/``; its time is that of the ``apt-get update`` that made them) and, under the names that apt
 gives them, the archives whose digest these lists name (``archives/``). Who may see lists is in their key
-(docs/decisions/0012). No machine is ever given a file of the store to write.
+(docs/decisions/0013). No machine is ever given a file of the store to write.
 """
 
 from __future__ import annotations
