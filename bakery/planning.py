@@ -12,7 +12,7 @@ from bakery.model.fingerprint import fingerprint, fingerprint_variables
 from bakery.model.plan import LayerNode, Plan, SetPlan, World
 from bakery.model.project import BaseSpec, Project, RoleSet, RoleUse, VaultText
 from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
-from bakery.model.role_source import RoleSource
+from bakery.model.role_source import RoleSource, RunsHere
 from bakery.variables import vaults_in, visible_variables
 
 # Part of every key: raise it when the same inputs begin to give other bytes.
@@ -144,6 +144,7 @@ class _SetPlanning:
                     why=f"baked {cached.made}" if cached else self._why(inputs, key),
                     certain=bool(key) or recipe not in known_recipes,
                     vaults=self._vaults(use, variables),
+                    runs_here=self._runs_here(use),
                 )
             )
             content = content_after(content, cached) if content and cached else None
@@ -161,6 +162,10 @@ class _SetPlanning:
         """What Ansible must be able to decrypt for the role."""
         # Not those of the roles that it can run: nobody knows whether it does.
         return tuple(dict.fromkeys((*vaults_in(variables), *self.world.roles[use.name].vaults)))
+
+    def _runs_here(self, use: RoleUse) -> tuple[RunsHere, ...]:
+        """What acts on this host in the role and in those that it can run."""
+        return tuple(one for source in _closure(use.name, self.world.roles) for one in source.runs_here)
 
     def _inputs(self, use: RoleUse, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The named parts of a layer's key, except its parent.

@@ -114,6 +114,14 @@ class BakeDocument(TypedDict):
     results: list[BakeResultBody]
 
 
+class RunsHereBody(TypedDict):
+    """A place in a role, or in one that it can run, that acts on this host and not on the machine."""
+
+    file: str
+    line: int | None
+    what: str
+
+
 class PlannedRole(TypedDict):
     """``state`` is ``cached``, ``bake``, or ``unknown``: cached if its parent comes out as it once was."""
 
@@ -122,6 +130,7 @@ class PlannedRole(TypedDict):
     state: str
     fingerprint: str | None
     why: str
+    runs_here: list[RunsHereBody]
 
 
 class PlannedBase(TypedDict):
@@ -138,6 +147,7 @@ class PlannedSet(TypedDict):
     ``latest_of`` is another project of the same home whose image ``NAME:latest`` means now, or null.
     ``estimate`` is there only if something is to be baked and the target tells what that takes; it is the
     target's own, and null if there is an ``error`` instead.
+    ``checks`` are what pytest runs on this host.
     """
 
     role_set: str
@@ -148,6 +158,7 @@ class PlannedSet(TypedDict):
     latest_of: str | None
     base: PlannedBase
     roles: list[PlannedRole]
+    checks: list[str]
     estimate: NotRequired[Mapping[str, Any] | None]
     error: NotRequired[ErrorBody]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bakery.errors import BakeryError, InputError, InputErrors, Place
+from bakery.load.controller_side import controller_side
 from bakery.load.file_tree import TreeFile, is_cache, read_tree, tree_digest
 from bakery.load.mistakes import Mistakes, printable, shown_path
 from bakery.load.role_folders import META, find_role, missing_role, role_names, role_version
@@ -15,7 +16,7 @@ from bakery.load.role_uses import Use, dependencies, included_roles
 from bakery.load.vars_files import vault_text
 from bakery.load.yaml_text import parse_yaml
 from bakery.model.project import Project, VaultText
-from bakery.model.role_source import RoleSource
+from bakery.model.role_source import RoleSource, RunsHere
 
 # At the top of a role: what people and tests read, and what records when it was installed.
 _NOT_EFFECTIVE = re.compile(r"(?:README[^/]*|checks|tests|molecule|\.git[^/]*|meta/\.galaxy_install_info)\Z")
@@ -54,6 +55,7 @@ def load_role(name: str, roles_path: tuple[Path, ...]) -> RoleSource:
         uses=_uses(name, files, path=path, roles_path=roles_path),
         checks=checks if checks.is_dir() else None,
         vaults=tuple(_vaults(files, path)),
+        runs_here=tuple(_runs_here(files, path)),
     )
 
 
@@ -92,6 +94,13 @@ def _vaults(files: Iterable[TreeFile], path: Path) -> Iterator[VaultText]:
             found = vault_text(one.content.decode("utf-8", "replace"), path / one.path)
             if found:
                 yield found
+
+
+def _runs_here(files: Iterable[TreeFile], path: Path) -> Iterator[RunsHere]:
+    for one in files:
+        if one.content and is_text(one.content):
+            for line, what in controller_side(one.path, one.content):
+                yield RunsHere(Place(shown_path(path / one.path), line), what)
 
 
 def _names(files: Iterable[TreeFile]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bakery.model.project import BaseSpec, RoleSet, RoleUse, VaultText
 from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
-from bakery.model.role_source import RoleSource
+from bakery.model.role_source import RoleSource, RunsHere
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class LayerNode:
     the layer
     that will be reused. ``why`` is a sentence fragment. ``certain`` says that no layer can turn out to be
     reusable once the parent is baked: the recipe was never baked on any parent. ``vaults`` is what
-    Ansible must be able to decrypt for the role.
+    Ansible must be able to decrypt for the role. ``runs_here`` is what of the role, and of those that it can
+    run, acts on this host.
     """
 
     chain: str
@@ -67,6 +68,7 @@ class LayerNode:
     why: str
     certain: bool = True
     vaults: tuple[VaultText, ...] = ()
+    runs_here: tuple[RunsHere, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery.errors import Place
 from bakery.model.project import VaultText
+
+
+@dataclass(frozen=True)
+class RunsHere:
+    """A place in a role that acts on this host and not on the machine, and what does: a few words."""
+
+    place: Place
+    what: str
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,8 @@ class RoleSource:
     ``names`` are the identifiers in its files. ``dynamic`` says why every variable reaches it
     (``lookup('vars', …)``
     and the like), or is None. ``uses`` are the other roles it can run (dependencies, includes).
-    ``vaults`` are the encrypted files of variables that Ansible always reads for it.
+    ``vaults`` are the encrypted files of variables that Ansible always reads for it. ``runs_here`` is what of
+    its files acts on this host, by Ansible's design, as far as their text tells.
     """
 
     name: str
@@ -31,3 +41,4 @@ class RoleSource:
     uses: tuple[str, ...]
     checks: Path | None
     vaults: tuple[VaultText, ...] = ()
+    runs_here: tuple[RunsHere, ...] = ()

@@ -163,7 +163,7 @@ def test_layer_of_a_package_holds_nothing_of_the_bake(
         assert list(tree.glob(pattern)) == [], pattern
     assert "openssh-server" in [name for name, _version in layer["packages"]["added"]]
     second = launch(replace(first, machine_id=f"{wanted.machine_id}-2", parents=wanted.parents))
-    lists = Path(throwaways.machines.path(second.journal.id, "apt/lists"))
+    lists = Path(throwaways.machines.path(second.journal.id, "apt/lists/given"))
     assert any(entry.stat().st_nlink > 1 for entry in lists.iterdir() if entry.is_file())
     inside(throwaways, second, "apt-get install -qq -y --no-download openssh-server")
 

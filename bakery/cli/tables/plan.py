@@ -13,6 +13,7 @@ from bakery.cli.text import clean, listed, one_line, plural, short, width
 from bakery.flows.estimate import Estimate
 from bakery.model.plan import LayerNode, Plan, SetPlan
 
+_MOST_HERE = 8
 _STATES = {"cached": "green", "bake": "yellow", "unknown": "cyan", "make": "yellow", "made": "green"}
 
 
@@ -80,6 +81,7 @@ def _planned(one: SetPlan) -> PlannedSet:
         "latest_of": one.latest_of,
         "base": base,
         "roles": [_planned_role(node) for node in one.nodes],
+        "checks": list(one.checks),
     }
 
 
@@ -91,6 +93,9 @@ def _planned_role(node: LayerNode) -> PlannedRole:
         "state": state,
         "fingerprint": node.key,
         "why": node.why,
+        "runs_here": [
+            {"file": one.place.file, "line": one.place.line, "what": one.what} for one in node.runs_here
+        ],
     }
 
 
@@ -110,7 +115,25 @@ def _set_text(one: PlannedSet, paint: Paint, *, why: bool) -> str:
         columns.append(Column("WHY", elastic=True))
     table = grid(columns, [row[: len(columns)] for row in rows], paint, indent="  ")
     reason = f"\n  {paint.dim('why:')} {one['why']}" if why and one["why"] else ""
-    return f"{head}{reason}\n{table}{_whose_name(one)}"
+    return f"{head}{reason}\n{table}{_whose_name(one)}{_here_text(one)}"
+
+
+def _here_text(one: PlannedSet) -> str:
+    """What a bake would run on this host and not in the machine; nothing for roles that are cached."""
+    if one["status"] == "unchanged":
+        return ""
+    to_bake = (role for role in one["roles"] if role["state"] != "cached")
+    places = (here for role in to_bake for here in role["runs_here"])
+    # What several roles can run is named once.
+    found = list({(here["file"], here["line"], here["what"]): here for here in places}.values())
+    lines = [
+        one_line(f"runs on this host: {here['file']}:{here['line']} {here['what']}")
+        for here in found[:_MOST_HERE]
+    ]
+    lines = [f"\n  {line}" for line in lines]
+    if len(found) > _MOST_HERE:
+        lines.append(f"\n  and {plural(len(found) - _MOST_HERE, 'more place')}, which --json names")
+    return "".join(lines)
 
 
 def moving_text(name: str, other: str) -> str:

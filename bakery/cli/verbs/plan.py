@@ -29,8 +29,9 @@ def command(session: Session, *, names: tuple[str, ...], why: bool, targets: tup
     """Show what a bake would do: which roles are cached, which will be baked.
 
     A role above one that will be baked is 'unknown': if the baked layer comes out as before, it is still
-    cached. A target that costs money is asked what the bake would use, call and be billed for. Nothing is
-    started and nothing is changed.
+    cached. Tasks, lookups and plug-ins of a role that act on this host and not on the machine are named, as
+    far as its text tells. A target that costs money is asked what the bake would use, call and be billed for.
+    Nothing is started and nothing is changed.
     """
     from bakery.cli import wiring
     from bakery.cli.tables.plan import plan_document, plan_text

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.bakery.images.plugins.module_utils.apt_cache import sources_of
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
@@ -42,10 +41,9 @@ def checkpoint(
             f"machine '{journal.id}' does not run any more; nothing is frozen of a machine that died"
         )
     seconds: dict[str, float] = {}
-    has_apt = bool(journal.details.get("apt"))
+    apt_cache = throwaways.apt_cache(journal)
     with ExitStack() as rest:
         with _timed(seconds, "stop"):
-            sources = sources_of(throwaways.command(journal)) if has_apt else None
             in_order = rest.enter_context(throwaways.at_rest(journal))
         if not in_order:
             raise MachineFailure(
@@ -53,9 +51,8 @@ def checkpoint(
                 "nothing is frozen of it"
             )
         with _timed(seconds, "seal"):
-            if has_apt:
-                throwaways.apt_cache(journal).harvest(sources)
             upper = throwaways.machines.path(journal.id, "upper")
+            apt_cache.harvest(upper)
             lowers = [store.tree(layer_id) for layer_id in journal.parents[::-1]]
             sealed = seal(upper, lowers=lowers, epoch=epoch, stubs=journal.stubs)
         with _timed(seconds, "freeze"):
@@ -65,6 +62,7 @@ def checkpoint(
             with _timed(seconds, "pack"):
                 packed = pack(store, layer_id, epoch=epoch, compression=compression)
                 packages = layer_packages(store, layer_id, list(journal.parents))
+            apt_cache.keep_lists(layer_id)
             with _timed(seconds, "stop"):
                 rest.close()
                 throwaways.machines.remove(journal.id)

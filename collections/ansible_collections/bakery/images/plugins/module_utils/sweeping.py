@@ -34,7 +34,8 @@ _PARTIAL_PLACES = (
     "failed",
     "oci",
     "oci/blobs/sha256",
-    "cache/apt/*/lists",
+    "cache/apt/archives",
+    "cache/apt/lists",
 )
 
 

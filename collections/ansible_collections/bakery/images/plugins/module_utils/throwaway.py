@@ -174,9 +174,12 @@ class Throwaways:
         return MachineCommand(way_into(journal, self.machines.path(journal.id)))
 
     def apt_cache(self, journal: Journal) -> AptCache:
-        """The apt cache of the scope that the machine was launched in."""
-        scope = journal.details.get("apt_scope", "")
-        return AptCache(self.store.root, scope, self.machines.path(journal.id, "apt"))
+        """The apt cache as the machine has it."""
+        details = journal.details
+        # What a failed role left is a layer of its own, that nobody else stands on.
+        layers = (*journal.parents, *([journal.id] if details.get("kept") else ()))
+        farm = self.machines.path(journal.id, "apt")
+        return AptCache(self.store.root, details.get("apt_scope", ""), layers, farm=farm)
 
     def is_running(self, journal: Journal) -> bool:
         """Whether the machine's first process lives."""
@@ -192,7 +195,7 @@ class Throwaways:
             parents=wanted.parents,
             mounts=(self.machines.path(wanted.machine_id, "merged"),),
             epoch=wanted.epoch,
-            details={"apt_scope": wanted.apt_scope, "engine": self.engine.path},
+            details={"apt_scope": wanted.apt_scope, "kept": wanted.kept, "engine": self.engine.path},
         )
 
     def _start(self, journal: Journal, wanted: Wanted, lowerdirs: Sequence[str]) -> Journal:

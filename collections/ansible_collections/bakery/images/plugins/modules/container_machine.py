@@ -47,7 +47,8 @@ options:
     default: 0
   apt_scope:
     description:
-      - Machines with the same scope share downloaded packages and package lists; use the digest of the base.
+      - Machines with the same scope share package lists, as far as they stand on the same layers, and the
+        packages that these lists name; use the digest of the base.
       - When empty, the machine has no shared package cache and its package lists are not refreshed.
     type: str
     default: ''
