@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
 import time
 
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     PARTIAL,
@@ -55,7 +55,7 @@ def _move_tree(throwaways: Throwaways, journal: Journal, *, partial: str, final:
         if os.path.isdir(final):
             old = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
             os.rename(final, old)
-            shutil.rmtree(old)
+            delete_tree(old)
         os.rename(partial, final)
         fsync_directory(os.path.dirname(final))
     except OSError as error:

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ansible_collections.bakery.images.plugins.module_utils.content_attributes import kept_attributes
 from ansible_collections.bakery.images.plugins.module_utils.contents_program import KINDS
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import Entry, walk
@@ -109,7 +110,7 @@ def _content_aspects(ours: Entry, theirs: Entry, kind: int) -> Iterator[str]:
             yield "device"
     elif kind == stat.S_IFREG:
         yield from _file_aspects(ours, theirs)
-    elif kind == stat.S_IFDIR and _xattrs(ours.descriptor) != _xattrs(theirs.descriptor):
+    elif kind == stat.S_IFDIR and kept_attributes(ours.descriptor) != kept_attributes(theirs.descriptor):
         yield "attributes"
 
 
@@ -123,7 +124,7 @@ def _file_aspects(ours: Entry, theirs: Entry) -> Iterator[str]:
                 yield "content"
             elif not _same_bytes(left, right):
                 yield "content"
-            if _xattrs(left) != _xattrs(right):
+            if kept_attributes(left) != kept_attributes(right):
                 yield "attributes"
         finally:
             os.close(right)
@@ -138,13 +139,6 @@ def _same_bytes(left: int, right: int) -> bool:
             return False
         if not ours:
             return True
-
-
-def _xattrs(descriptor: int) -> dict[str, bytes]:
-    names = os.listxattr(descriptor)
-    return {
-        n: os.getxattr(descriptor, n) for n in names if n == "security.capability" or n.startswith("user.")
-    }
 
 
 def _clamped(status: os.stat_result, epoch: int) -> int:
