@@ -82,7 +82,7 @@ def read_limited(descriptor: int, *, limit: int, path: Path) -> bytes:
         blocks.append(block)
         left -= len(block)
     if not left:
-        raise OSError(errno.EFBIG, f"is larger than the {limit} bytes that are read of such a file", path)
+        raise OSError(errno.EFBIG, f"larger than the {limit} bytes that are read of such a file", path)
     return b"".join(blocks)
 
 

@@ -17,7 +17,7 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import L
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
 from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
 from ansible_collections.bakery.images.plugins.module_utils.packing import pack
-from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealed, seal
+from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealed, Sealing, seal
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
 
 
@@ -57,7 +57,7 @@ def checkpoint(
                 throwaways.apt_cache(journal).harvest(sources)
             upper = throwaways.machines.path(journal.id, "upper")
             lowers = [store.tree(layer_id) for layer_id in journal.parents[::-1]]
-            sealed = seal(upper, lowers=lowers, epoch=epoch, stubs=journal.stubs)
+            sealed = seal(upper, lowers=lowers, by=Sealing(epoch, frozenset(journal.stubs)))
         with _timed(seconds, "freeze"):
             record = {**about, "parents": list(journal.parents), "epoch": epoch, "created": time.time()}
             layer_id = store.commit(upper, record)

@@ -87,6 +87,16 @@ def is_whiteout(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
+def is_opaque(directory: int) -> bool:
+    """Whether an open directory hides what the layers below have in it."""
+    try:
+        return os.getxattr(directory, OPAQUE) == b"y"
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return False
+        raise
+
+
 @contextmanager
 def opened(path: str) -> Iterator[int]:
     """A descriptor of the directory ``path``; StoreError if it cannot be opened."""
