@@ -34,9 +34,9 @@ def write(path: Path, text: str = "something\n") -> Path:
     return path
 
 
-def seal(root: Path, *, apply: bool = True) -> dict[str, int]:
-    program = Seal(str(root), apply=apply)
-    told = request(apply=apply)
+def seal(root: Path, *, apply: bool = True, keep: tuple[str, ...] = ()) -> dict[str, int]:
+    told = request(apply=apply, keep=keep)
+    program = Seal(str(root), told)
     for where, what, action in told["rules"]:
         program.rule(where, what, action)
     program.keys(told["comment"])
@@ -112,16 +112,42 @@ def test_keys_of_the_bake_go_and_nobody_elses(tree: Path) -> None:
     assert only_ours.parent.is_dir()
 
 
-def test_logs_of_other_users_are_emptied_and_those_of_root_removed(tree: Path) -> None:
+def test_logs_of_services_are_emptied_and_those_of_the_bake_removed(tree: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may give files away")
     theirs = write(tree / "var" / "log" / "nginx" / "access.log")
     os.chown(theirs, 33, 33)
+    made = write(tree / "var" / "log" / "jobs.log")
     ours = write(tree / "var" / "log" / "dpkg.log")
+    os.mkfifo(tree / "var" / "log" / "cron.fifo")
     seal(tree)
-    assert theirs.read_text() == ""
+    assert theirs.read_text() == made.read_text() == ""
+    assert (tree / "var" / "log" / "cron.fifo").exists()
     assert not ours.exists()
     assert (tree / "var" / "log" / "nginx").is_dir()
+
+
+def test_a_tree_of_any_depth_goes_and_what_is_kept_in_it_stays(tree: Path) -> None:
+    kept = write(tree / "tmp" / "kept" / "file")
+    write(tree / "tmp" / "kept" / "other")
+    here = os.open(tree / "tmp", os.O_RDONLY)
+    for _level in range(1500):
+        os.mkdir("d", dir_fd=here)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+    counted = seal(tree, apply=False, keep=("tmp/kept/file",))
+    assert seal(tree, keep=("tmp/kept/file",)) == counted
+    assert [path for path in (tree / "tmp").rglob("*") if path.is_file()] == [kept]
+    assert not (tree / "tmp" / "d").exists()
+
+
+def test_nobody_waits_for_a_fifo_in_the_place_of_keys(tree: Path) -> None:
+    for path in ("root/.ssh/authorized_keys", "etc/machine-id"):
+        write(tree / path).unlink()
+        os.mkfifo(tree / path)
+    assert seal(tree) == {"removed": 0, "emptied": 0, "keys": 0}
 
 
 def test_links_are_not_followed_and_stay(tree: Path, tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from ansible_collections.bakery.images.plugins.module_utils.contents_rules impor
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_program import Asked, run_programs
 from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import (
+    LOGS_OF_THE_BAKE,
     RANDOM,
+    ROTATED_LOGS,
     RULES,
     RUNTIME,
     Action,
@@ -78,10 +80,13 @@ def seal_machine(
     return counts, looked[0] if looked else {}
 
 
-def request(*, apply: bool) -> dict[str, Any]:
+def request(*, apply: bool, keep: Sequence[str] = ()) -> dict[str, Any]:
     """What the program in the machine is told."""
     return {
         "apply": apply,
+        "keep": list(keep),
+        "logs": LOGS_OF_THE_BAKE,
+        "former_logs": ROTATED_LOGS,
         "comment": KEY_COMMENT,
         "commands": COMMANDS,
         "rules": [(rule.where, rule.what, rule.action.value) for rule in BOOTABLE_RULES],

@@ -21,9 +21,6 @@ _NAMED = frozenset(
     {contents_program.STATUS, contents_program.DIVERSIONS, contents_program.PASSWD, contents_program.GROUP}
 )
 
-# dpkg's database of a machine with every package of a desktop has a tenth of that.
-_LARGEST_TEXT = 64 << 20
-
 
 def stack_contents(store: LayerStore, layer_ids: list[str]) -> dict[str, Any]:
     """What is in the stack (ids, lowest first), of which files are told only if a role's layer has them.
@@ -82,4 +79,4 @@ def _text(entry: Entry) -> bytes:
     if not stat.S_ISREG(entry.status.st_mode):
         return b""
     with os.fdopen(entry.open(), "rb") as source:
-        return read_limited(source.fileno(), limit=_LARGEST_TEXT, path=entry.path)
+        return read_limited(source.fileno(), limit=contents_program.LARGEST_TEXT, path=entry.path)

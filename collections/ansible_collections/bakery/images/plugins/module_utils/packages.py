@@ -12,12 +12,13 @@ import os
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.beneath import read_small, status_beneath
-from ansible_collections.bakery.images.plugins.module_utils.contents_program import STATUS, parse_status
+from ansible_collections.bakery.images.plugins.module_utils.contents_program import (
+    LARGEST_TEXT,
+    STATUS,
+    parse_status,
+)
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import is_whiteout, opened
-
-# Ten times what dpkg has of a machine with every package of a desktop.
-_LARGEST_STATUS = 64 << 20
 
 
 def packages_of(store: LayerStore, layer_ids: list[str]) -> dict[str, str]:
@@ -67,7 +68,7 @@ def _own_packages(tree: str) -> dict[str, str] | None:
     """The database in one layer: None if the layer has none of its own, {} if it deletes it."""
     try:
         with opened(tree) as root:
-            content = read_small(root, STATUS, limit=_LARGEST_STATUS)
+            content = read_small(root, STATUS, limit=LARGEST_TEXT)
             if content is None:
                 status = status_beneath(root, STATUS)
                 return {} if status and is_whiteout(status) else None
