@@ -184,6 +184,7 @@ def layer_variables(job: LayerJob) -> dict[str, Any]:
         "bakery_epoch": job.base.epoch,
         "bakery_apt_scope": job.base.digest,
         "bakery_compression": job.compression,
+        "bakery_keep": list(use.keep),
         "bakery_layer": {
             "role": use.name,
             "version": version or "",

@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils import ec2_sealing_program, machine_program
-from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing import request, seal_machine
+from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing import (
+    SealingAsked,
+    request,
+    seal_machine,
+)
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing_program import Seal
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
@@ -186,7 +190,7 @@ def test_the_program_gets_into_the_machine_as_text(tmp_path: Path) -> None:
         "-c",
         f"import sys; open({str(seen)!r}, 'w').write(repr(sys.argv[1:])); print('[{{}}]')",
     ]
-    assert seal_machine(way, interpreter="/usr/bin/python3", apply=False) == ({}, {})
+    assert seal_machine(way, SealingAsked("/usr/bin/python3", apply=False)) == ({}, {})
     assert seen.read_text().startswith("['/usr/bin/python3', '-I', '-B', '-c', ")
 
 
@@ -194,10 +198,10 @@ def test_what_the_program_complains_about_is_told(tmp_path: Path) -> None:
     answer = json.dumps([{"failed": "cloud-init clean: no space left"}, {"packages": {}, "files": {}}])
     way = [sys.executable, "-c", f"print({answer!r})"]
     with pytest.raises(MachineFailure, match="cannot be sealed: cloud-init clean: no space left"):
-        seal_machine(way, interpreter="python3", apply=True)
+        seal_machine(way, SealingAsked("python3", apply=True))
     way = [sys.executable, "-c", "raise SystemExit('ssh: broken')"]
     with pytest.raises(MachineFailure, match="cannot be sealed: ssh: broken"):
-        seal_machine(way, interpreter="python3", apply=True)
+        seal_machine(way, SealingAsked("python3", apply=True))
 
 
 def test_the_text_of_the_program_runs_as_the_machine_runs_it(tree: Path) -> None:
