@@ -32,7 +32,7 @@ def read_roles(
     roles = given["roles"].value or () if "roles" in given else ()
     own_vars = given["vars"].value or {} if "vars" in given else {}
     set_vars = {**defaults.vars, **own_vars}
-    keep = tuple(sorted({*defaults.keep, *read_keep(given, here)}))
+    keep = tuple(sorted({*defaults.keep, *read_keep(given)}))
     vars_files = here.all_existing(given.get("vars_files"), what="the file of variables")
     uses = []
     for item in roles:

@@ -14,8 +14,6 @@ from bakery.load.scalar_shapes import Read
 from bakery.load.surroundings import Surroundings
 from bakery.model.project import Timeouts, VaultIdentity, VaultSpec
 
-_OF_THE_KERNEL = ("dev", "proc", "run", "sys")
-
 
 @dataclass(frozen=True)
 class Defaults:
@@ -43,7 +41,7 @@ def read_defaults(
         known_targets=known_targets,
         roles_path=_roles_path(given.get("roles_path"), here),
         vars=_value(given, "vars") or {},
-        keep=read_keep(given, here),
+        keep=read_keep(given),
         freshness_s=int(parse_seconds(freshness)) if freshness else None,
         vault=VaultSpec(_identities(_value(given, "vault") or {}, here)),
         timeouts=_timeouts(_value(given, "timeouts") or {}),
@@ -62,16 +60,9 @@ def read_targets(read: Read | None, here: Surroundings, *, known_targets: tuple[
     )
 
 
-def read_keep(given: Mapping[str, Read], here: Surroundings) -> tuple[str, ...]:
+def read_keep(given: Mapping[str, Read]) -> tuple[str, ...]:
     """The paths that sealing leaves as they are, sorted and without repetition."""
     items = given["keep"].value or () if "keep" in given else ()
-    for item in items:
-        if item.value is not None and item.value.split("/")[1] in _OF_THE_KERNEL:
-            here.mistakes.add(
-                item.line,
-                f"{quote(item.value)} cannot be kept: it is made when a machine starts",
-                "keep a path that is on the disk",
-            )
     return tuple(sorted({item.value for item in items if item.value is not None}))
 
 

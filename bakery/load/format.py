@@ -17,7 +17,11 @@ NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _ROLE_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _VERSION = r"[^\s\u0000@]+"
 _PATH = Text("a path", "files/app.conf")
-_KEPT = Text("an absolute path", "/var/log/app", r"^(/(?!\.{1,2}(/|$))[^/\u0000]+)+$")
+_KEPT = Text(
+    "an absolute path, and none in /dev, /proc, /run or /sys",
+    "/var/log/app",
+    r"^(?!/(dev|proc|run|sys)(/|$))(/(?!\.{1,2}(/|$))[^/\u0000]+)+$",
+)
 _LONG = Text("a duration", "7d", duration_pattern(("s", "m", "h", "d", "w")))
 
 

@@ -31,8 +31,8 @@ class Frozen:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What layer is wanted. ``about``: its role, version and created_by; ``keep``: absolute paths that sealing
-    leaves as they are; no time is after ``epoch`` (s).
+    """What layer is wanted. ``about``: its role, version and created_by; ``keep``: absolute paths that
+    sealing leaves as they are; no time is after ``epoch`` (s).
     """
 
     epoch: int
