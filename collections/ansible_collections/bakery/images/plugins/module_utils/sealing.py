@@ -74,19 +74,20 @@ class SealedEntry:
 
 @dataclass
 class Sealed:
-    """What sealing did: entries taken away (the first of them told), times cut, and sentences about what
-    cannot be repeated.
+    """What sealing did: entries taken away (the first of them told, ``more`` are not), times cut, and
+    sentences about what cannot be repeated.
     """
 
     removed: int = 0
     clamped: int = 0
     entries: list[SealedEntry] = field(default_factory=list)
+    more: int = 0
     notes: list[str] = field(default_factory=list)
 
     def to_record(self) -> dict[str, object]:
         """As a layer's record has it: ``{entries: [{path, what, reason}…], more}``."""
         told = [{"path": one.path, "what": one.what, "reason": one.reason} for one in self.entries]
-        return {"entries": told, "more": max(self.removed - len(told), 0)}
+        return {"entries": told, "more": self.more}
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ class _Walk:
         rule = None if self._by.keeps(path) else _rule(frame.path, name) or frame.inherited
         if stat.S_ISDIR(status.st_mode):
             self._directory(frame, name, status, rule=rule)
-        elif not (self._is_taken(frame, name, status, rule=rule) or self._is_stub(frame, name, status)):
+        elif not (self._is_stub(frame, name, status) or self._is_taken(frame, name, status, rule=rule)):
             self._leave(frame, name, status)
 
     def _directory(self, frame: _Frame, name: str, status: os.stat_result, *, rule: Rule | None) -> None:
@@ -361,7 +362,7 @@ class _Walk:
         self._tell(frame.of(name), "emptied", reason)
 
     def _is_stub(self, frame: _Frame, name: str, status: os.stat_result) -> bool:
-        """Whether it is an empty mount point that the engine left, which goes."""
+        """Whether it is an empty mount point that the engine left, which goes and is no news to anybody."""
         if frame.of(name) not in self._by.stubs:
             return False
         if stat.S_ISLNK(status.st_mode):
@@ -441,6 +442,8 @@ class _Walk:
         self.sealed.removed += 1
         if len(self.sealed.entries) < _MOST_TOLD:
             self.sealed.entries.append(SealedEntry(f"/{display(os.fsencode(path))}", what, reason))
+        else:
+            self.sealed.more += 1
 
     @staticmethod
     def _refuse_long(path: str) -> None:
