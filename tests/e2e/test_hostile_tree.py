@@ -30,14 +30,14 @@ PLANT = """\
   ansible.builtin.command:
     cmd: python3 -
     stdin: |
-      import os, socket, struct
+      import os, shutil, socket, struct
       os.makedirs("/opt/deep"); os.chdir("/opt/deep")
       for _ in range(1500): os.mkdir("d"); os.chdir("d")
       os.chdir("/opt")
       for path in ("/etc/gshadow", "/var/log/cron.fifo", "/var/lib/dpkg/available"):
           if os.path.exists(path): os.unlink(path)
           os.mkfifo(path)
-      os.rmdir("/var/tmp"); os.symlink("/tmp", "/var/tmp")
+      shutil.rmtree("/var/tmp"); os.symlink("/tmp", "/var/tmp")
       os.makedirs("/var/log/linked"); os.symlink("{host}", "/var/log/linked/journal")
       os.symlink("{host}/precious.log", "/var/log/precious.log")
       os.makedirs("/root/.cache", exist_ok=True); os.symlink("{host}", "/root/.cache/pip")

@@ -10,12 +10,16 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ansible_collections.bakery.images.plugins.module_utils.content_attributes import kept_attributes
+from ansible_collections.bakery.images.plugins.module_utils.content_attributes import (
+    kept_attributes,
+    kept_attributes_in,
+)
 from ansible_collections.bakery.images.plugins.module_utils.contents_program import KINDS
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import Entry, walk
 
 _READ = 1 << 20
+_NEVER_OPENED = (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,10 @@ def _content_aspects(ours: Entry, theirs: Entry, kind: int) -> Iterator[str]:
             yield "device"
     elif kind == stat.S_IFREG:
         yield from _file_aspects(ours, theirs)
+    if kind in _NEVER_OPENED:
+        before, after = (kept_attributes_in(entry.parent, entry.name) for entry in (ours, theirs))
+        if before != after:
+            yield "attributes"
     elif kind == stat.S_IFDIR and kept_attributes(ours.descriptor) != kept_attributes(theirs.descriptor):
         yield "attributes"
 
