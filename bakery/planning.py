@@ -17,6 +17,8 @@ from bakery.variables import vaults_in, visible_variables
 
 # Part of every key: raise it when the same inputs begin to give other bytes.
 FORMAT = 1
+# The same of layers alone. 2: sealing takes away less, and ACLs are part of a layer.
+LAYER_FORMAT = 2
 
 
 def base_spec(base: BaseSpec) -> str:
@@ -31,7 +33,7 @@ def content_after(parent: str, layer: LayerRecord) -> str:
 
 def layer_key(parent_content: str, recipe: str) -> str:
     """The cache key of a layer: what is below it, byte for byte, and everything that makes it."""
-    return fingerprint("layer", FORMAT, parent_content, recipe)
+    return fingerprint("layer", LAYER_FORMAT, parent_content, recipe)
 
 
 def plan(project: Project, wanted: tuple[tuple[str, str], ...], world: World) -> Plan:
@@ -176,7 +178,7 @@ class _SetPlanning:
         sources = _closure(use.name, world.roles)
         record = self.base_record
         return {
-            "format": FORMAT,
+            "format": LAYER_FORMAT,
             "architecture": record.architecture if record else world.toolchain.architecture,
             "role": use.name,
             "trees": {source.name: source.digest for source in sources},
@@ -188,6 +190,8 @@ class _SetPlanning:
             "ansible_core": world.toolchain.ansible_core,
             "collections": world.toolchain.collections,
             "packages": self._package_window(),
+            # Absent where nothing is kept, so that a new word in the file's format changes no key.
+            **({"keep": list(use.keep)} if use.keep else {}),
         }
 
     def _portable(self, path: Path) -> str:
@@ -272,6 +276,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ..
         ("collections", "a collection"),
         ("architecture", "the architecture"),
         ("packages", "the freshness window"),
+        ("keep", "what sealing keeps"),
         ("format", "bakery's layer format"),
     ):
         if old.get(part) != new.get(part):

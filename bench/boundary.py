@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
+from ansible_collections.bakery.images.plugins.module_utils.checkpoint import Checkpoint, checkpoint
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways, Wanted
 
 from bench.layers import find_base
@@ -36,7 +36,7 @@ class Boundary:
         def cross() -> None:
             journal = throwaways.machines.get(_MACHINE)
             about = {"role": "bench", "version": "", "created_by": "bench"}
-            frozen = checkpoint(throwaways, journal, epoch=base["epoch"], about=about, compression="gzip")
+            frozen = checkpoint(throwaways, journal, Checkpoint(base["epoch"], about, "gzip"))
             layers.append(frozen.layer["id"])
             launch()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
+from ansible_collections.bakery.images.plugins.module_utils.checkpoint import Checkpoint, checkpoint
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Launched, Throwaways, Wanted
@@ -127,9 +127,7 @@ class OverSsh:
         launched = self._start(throwaways, base)
         self._run(throwaways, launched, _INSTALL)
         about = {"role": "bench", "version": "", "created_by": "bench"}
-        frozen = checkpoint(
-            throwaways, launched.journal, epoch=base["epoch"], about=about, compression="gzip"
-        )
+        frozen = checkpoint(throwaways, launched.journal, Checkpoint(base["epoch"], about, "gzip"))
         self._layers.append(frozen.layer["id"])
 
     def _launch(self) -> None:

@@ -247,8 +247,20 @@ class PackageChanges(TypedDict):
     changed: list[list[str]]
 
 
+class SealedPath(TypedDict):
+    """What sealing did to a path: removed, emptied, or hidden where the base has something there."""
+
+    path: str
+    what: str
+    reason: str
+
+
 class ShownLayer(TypedDict):
-    """A layer of ``bakery show``: ``files`` counts what is in it, ``seconds`` is what baking it took."""
+    """A layer of ``bakery show``: ``files`` counts what is in it, ``seconds`` is what baking it took.
+
+    ``sealed`` is what sealing took away, ``sealed_more`` how many paths beyond those there were; null of a
+    layer that does not say.
+    """
 
     role: str
     version: str | None
@@ -258,6 +270,8 @@ class ShownLayer(TypedDict):
     files: int | None
     seconds: float
     packages: PackageChanges
+    sealed: list[SealedPath] | None
+    sealed_more: int
 
 
 class ShownBase(TypedDict):

@@ -203,7 +203,10 @@ def minded_machine(kitchen: Kitchen, target: str, *, purpose: str, role_set: str
 
 
 class Minder:
-    """One journalled machine: whether it still exists, and what should stay of it."""
+    """One journalled machine: whether it still exists, and what should stay of it.
+
+    ``keep_as`` is the name to keep it by, ``kept`` the one by which it was.
+    """
 
     def __init__(self, entry: MachineEntry, catalog: Catalog) -> None:
         self._entry = entry
@@ -214,6 +217,7 @@ class Minder:
         self.present = True
         self.left_running = False
         self.keep_as: str | None = None
+        self.kept: str | None = None
 
     def gone(self) -> None:
         """The step has discarded the machine."""
@@ -245,4 +249,8 @@ def _put_away_after_trouble(kitchen: Kitchen, minder: Minder) -> None:
 
 def _discard(kitchen: Kitchen, minder: Minder) -> None:
     kept = {"bakery_keep_as": minder.keep_as} if minder.keep_as else {}
-    kitchen.run("discard.yml", minder.target, {"bakery_machine_id": minder.id, **kept})
+    up = kitchen.run("discard.yml", minder.target, {"bakery_machine_id": minder.id, **kept})
+    if refusal := up.get("not_kept"):
+        kitchen.watch(Note(minder.role_set, str(refusal)))
+    else:
+        minder.kept = minder.keep_as

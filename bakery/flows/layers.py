@@ -89,7 +89,7 @@ def _say_waiting(kitchen: Kitchen, job: LayerJob) -> None:
 
 def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> LayerOutcome:
     frozen = _Frozen(kitchen, job, key=key, watch=watch)
-    kept: str | None = None
+    machine: Minder | None = None
     try:
         # The machine of the role is the first to go: what the role wrote may have left no room on the disk.
         with (
@@ -102,12 +102,12 @@ def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> Lay
                     raise error_of(result.failure)
             except ProvisionError as failure:
                 if job.on_failure(failure) is OnError.KEEP:
-                    machine.keep_as = kept = f"{job.role_set}-{job.target}"
+                    machine.keep_as = f"{job.role_set}-{job.target}"
                 raise
             machine.gone()
     except ProvisionError as failure:
         # Not before the machine is gone, for the same reason.
-        _remember_failure(kitchen, job, failure, kept=kept)
+        _remember_failure(kitchen, job, failure, kept=machine.kept if machine else None)
         raise
     return frozen.outcome(result)
 
@@ -184,6 +184,7 @@ def layer_variables(job: LayerJob) -> dict[str, Any]:
         "bakery_epoch": job.base.epoch,
         "bakery_apt_scope": job.base.digest,
         "bakery_compression": job.compression,
+        "bakery_keep": list(use.keep),
         "bakery_layer": {
             "role": use.name,
             "version": version or "",

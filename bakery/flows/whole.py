@@ -71,6 +71,7 @@ def _bake_once(kitchen: Kitchen, job: ImageJob, **options: Any) -> Mapping[str, 
             "bakery_base_config": dict(job.base.config),
             "bakery_builder_owner": asdict(kitchen.owner),
             "bakery_builder_machine_id": builder.id,
+            "bakery_keep": sorted({path for node in job.plan.nodes for path in node.use.keep}),
             "bakery_image_machine_id": verifier.id,
         }
         provision = provision_of(job.project, job.base, *(node.use for node in job.plan.nodes))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakery.errors import BakeryError
-from bakery.load.defaults import Defaults
+from bakery.load.defaults import Defaults, read_keep
 from bakery.load.mistakes import quote, shown_path
 from bakery.load.role_folders import find_role, missing_role, role_version
 from bakery.load.scalar_shapes import Read
@@ -32,6 +32,7 @@ def read_roles(
     roles = given["roles"].value or () if "roles" in given else ()
     own_vars = given["vars"].value or {} if "vars" in given else {}
     set_vars = {**defaults.vars, **own_vars}
+    keep = tuple(sorted({*defaults.keep, *read_keep(given)}))
     vars_files = here.all_existing(given.get("vars_files"), what="the file of variables")
     uses = []
     for item in roles:
@@ -50,6 +51,7 @@ def read_roles(
                     inputs=inputs,
                     origin=name,
                     where=here.mistakes.place(named.line),
+                    keep=keep,
                 )
             )
     return tuple(uses)

@@ -24,6 +24,7 @@ class Defaults:
     known_targets: tuple[str, ...]
     roles_path: tuple[Path, ...]
     vars: Mapping[str, Any]
+    keep: tuple[str, ...]
     freshness_s: int | None
     vault: VaultSpec
     timeouts: Timeouts
@@ -40,6 +41,7 @@ def read_defaults(
         known_targets=known_targets,
         roles_path=_roles_path(given.get("roles_path"), here),
         vars=_value(given, "vars") or {},
+        keep=read_keep(given),
         freshness_s=int(parse_seconds(freshness)) if freshness else None,
         vault=VaultSpec(_identities(_value(given, "vault") or {}, here)),
         timeouts=_timeouts(_value(given, "timeouts") or {}),
@@ -56,6 +58,12 @@ def read_targets(read: Read | None, here: Surroundings, *, known_targets: tuple[
             if (item.value and not known_targets) or here.check_known(item, known_targets, what="target")
         )
     )
+
+
+def read_keep(given: Mapping[str, Read]) -> tuple[str, ...]:
+    """The paths that sealing leaves as they are, sorted and without repetition."""
+    items = given["keep"].value or () if "keep" in given else ()
+    return tuple(sorted({item.value for item in items if item.value is not None}))
 
 
 def _roles_path(read: Read | None, here: Surroundings) -> tuple[Path, ...]:

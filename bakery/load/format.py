@@ -17,6 +17,11 @@ NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _ROLE_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _VERSION = r"[^\s\u0000@]+"
 _PATH = Text("a path", "files/app.conf")
+_KEPT = Text(
+    "an absolute path, and none in /dev, /proc, /run or /sys",
+    "/var/log/app",
+    r"^(?!/(dev|proc|run|sys)(/|$))(/(?!\.{1,2}(/|$))[^/\u0000]+)+$",
+)
 _LONG = Text("a duration", "7d", duration_pattern(("s", "m", "h", "d", "w")))
 
 
@@ -153,6 +158,12 @@ _ROLE_SET = Record(
             "testinfra files or folders that the captured image must pass, beside the checks of its roles.",
             optional_value=True,
         ),
+        "keep": Field(
+            ListOf(_KEPT, "absolute paths", "[/var/log/app]"),
+            "What sealing leaves as it is in the layers of this set's own roles, such as a log with content: "
+            "files, and folders with all that is in them. Beside defaults.keep.",
+            optional_value=True,
+        ),
         "targets": Field(_TARGETS, "What to bake for; defaults.targets unless given."),
     },
     conflict=("base", "from"),
@@ -197,6 +208,11 @@ _DEFAULTS = Record(
             default=["roles"],
         ),
         "vars": Field(_VARS, "Variables of every role; the weakest.", optional_value=True),
+        "keep": Field(
+            ListOf(_KEPT, "absolute paths", "[/var/log/app]"),
+            "What sealing leaves as it is in every layer: files, and folders with all that is in them.",
+            optional_value=True,
+        ),
         "freshness": Field(
             _LONG, "How long a baked layer may be reused although packages may have been updated, such as 7d."
         ),

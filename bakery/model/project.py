@@ -49,7 +49,8 @@ class RoleUse:
 
     ``vars`` are the role's own and win over ``set_vars``; ``vars_files`` are absolute paths.
     ``inputs`` are absolute paths outside the role that its result depends on.
-    ``origin`` is the role set that names the role (an ancestor's with ``from``).
+    ``origin`` is the role set that names the role (an ancestor's with ``from``). ``keep`` are absolute paths
+    in the machine that sealing leaves as they are.
     """
 
     name: str
@@ -60,6 +61,7 @@ class RoleUse:
     inputs: tuple[Path, ...]
     origin: str
     where: Place
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -40,22 +40,26 @@ class Disk:
     def layers(self) -> list[str]:
         return sorted(path.name for path in (self.kitchen.home / "container" / "layers").iterdir())
 
+    @property
+    def left(self) -> int:
+        status = os.statvfs(self.place)
+        return status.f_bavail * status.f_frsize
+
     @contextmanager
     def room(self, size: int) -> Iterator[None]:
         """Leave so many bytes free."""
-        status = os.statvfs(self.place)
         ballast = self.place / "ballast"
         with ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize - size)
+            os.posix_fallocate(file.fileno(), 0, self.left - size)
         try:
             yield
         finally:
             ballast.unlink()
 
-    def bake_in_vain(self, *, code: int) -> Outcome:
+    def bake_in_vain(self, *, code: int, on_error: str = "discard") -> Outcome:
         """A bake that fails, in one sentence, and leaves nothing."""
         before = self.layers
-        outcome = self.kitchen.run("bake", "--on-error", "discard", "heavy", code=code)
+        outcome = self.kitchen.run("bake", "--on-error", on_error, "heavy", code=code)
         assert self.kitchen.leftovers() == NOTHING
         assert self.layers == before
         assert list(self.kitchen.home.glob("container/oci/**/*.partial")) == []
@@ -88,7 +92,9 @@ def disk(kitchen: Kitchen, tmp_path: Path) -> Iterator[Disk]:
 def test_a_disk_that_fills_up(disk: Disk) -> None:
     """While a role writes, while its layer is packed, and while its image is captured."""
     with disk.room(12 * MIB):
-        outcome = disk.bake_in_vain(code=3)
+        outcome = disk.bake_in_vain(code=3, on_error="keep")
+        assert disk.left > 10 * MIB
+    assert "nothing is kept of the machine" in outcome.stderr
     assert "No space left on device" in outcome.stderr
     assert "role 'heavy', task 'Write 24 MiB" in outcome.stderr
 

@@ -11,7 +11,7 @@ from ansible_collections.bakery.images.plugins.module_utils.debian_base import (
     clear_devices,
     make_tree,
 )
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import delete_tree
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 
 from tests.sharing import locked
 

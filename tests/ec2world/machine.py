@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import delete_tree
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import (
     copy_root_attributes,
     mount_overlay,

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import delete_tree
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 
 from tests.ec2world.base_image import ensure_base_tree
 from tests.sharing import locked

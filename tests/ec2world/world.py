@@ -23,7 +23,7 @@ from typing import Any, Self
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # moto reads it when it makes a region
 
 import moto.ec2.urls
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import delete_tree
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import unmount
 from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
 from moto.core import DEFAULT_ACCOUNT_ID

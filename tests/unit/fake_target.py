@@ -54,8 +54,8 @@ class FakeAnsible:
     label at the start of each. A run that makes the last layer and its image counts as ``layer nginx`` and
     ``image web``, one after the other; ``playbooks`` has it as what it is. ``shared`` are the images that
     whoever uses the target finds, by fingerprint and digest of the checks. ``reports`` are what the steps
-    ``lost``, ``estimate``, ``inspect`` and ``sweep`` say. ``up`` is what a run that fails handed up before
-    that, by its label.
+    ``lost``, ``estimate``, ``inspect``, ``sweep`` and ``discard`` say. ``up`` is what a run that fails handed
+    up before that, by its label.
     """
 
     def __init__(self, cancel: Cancel, write: Callable[[str], None]) -> None:
@@ -220,7 +220,7 @@ class FakeAnsible:
 
     def _discard(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         self.machines.discard(variables["bakery_machine_id"])
-        return {}
+        return dict(self.reports.get("discard", {}))
 
     def _shell(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         return {"machine": {"id": variables["bakery_machine_id"]}}

@@ -263,3 +263,8 @@ def _plain_digests(value: Any) -> list[str]:
     if isinstance(value, str):
         digests.append(hashlib.sha256(value.encode()).hexdigest())
     return digests
+
+
+def test_what_sealing_keeps_changes_the_key() -> None:
+    assert_changes(planned(), planned(site(keep=("/var/log/app",))))
+    assert "keep" not in planned().nodes[0].inputs

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bakery.cli.documents import (
     ImageBody,
     ImagesDocument,
     PackageChanges,
+    SealedPath,
     ShowDocument,
     ShownBase,
     ShownLayer,
@@ -22,6 +24,14 @@ from bakery.cli.tables.grid import Cell, Column, grid
 from bakery.cli.text import age, clean, plural, seconds, short, size
 from bakery.flows.inspect import ImageView
 from bakery.model.records import CheckReport, ImageRecord, LayerRecord
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What ``bakery show`` lists of each layer: its packages, and what sealing took away."""
+
+    packages: bool = False
+    sealed: bool = False
 
 
 def images_document(images: Sequence[ImageRecord]) -> ImagesDocument:
@@ -96,8 +106,8 @@ def show_document(view: ImageView, *, latest: bool) -> ShowDocument:
     }
 
 
-def show_text(document: ShowDocument, paint: Paint, *, packages: bool, run: str | None) -> str:
-    """Facts, layers and config; with ``packages`` also every package by the role that brought it."""
+def show_text(document: ShowDocument, paint: Paint, *, lists: Lists, run: str | None) -> str:
+    """Facts, layers and config, and the lists that are wanted."""
     image = document["image"]
     checks = image["checks"]
     facts = [
@@ -122,8 +132,10 @@ def show_text(document: ShowDocument, paint: Paint, *, packages: bool, run: str 
     parts += ["", _layer_table(document, paint) if document["layers"] else _role_table(document, paint)]
     if document["config"]:
         parts += ["", paint.dim("  CONFIG"), *_config_lines(document["config"])]
-    if packages:
+    if lists.packages:
         parts += ["", *_package_lines(document, paint)]
+    if lists.sealed:
+        parts += ["", *_sealed_lines(document, paint)]
     if document["elsewhere"]:
         parts += ["", _side_by_side(document, paint)]
     return "\n".join(parts)
@@ -196,7 +208,22 @@ def _shown_layer(layer: LayerRecord) -> ShownLayer:
         "files": int(files) if isinstance(files, int) else None,
         "seconds": layer.seconds,
         "packages": _packages(layer.detail.get("packages", {})),
+        "sealed": _sealed(layer.detail.get("sealed")),
+        "sealed_more": int(_told(layer.detail.get("sealed")).get("more", 0)),
     }
+
+
+def _sealed(told: object) -> list[SealedPath] | None:
+    if not isinstance(told, Mapping):
+        return None
+    return [
+        {"path": str(one["path"]), "what": str(one["what"]), "reason": str(one["reason"])}
+        for one in told.get("entries", ())
+    ]
+
+
+def _told(sealed: object) -> Mapping[str, Any]:
+    return sealed if isinstance(sealed, Mapping) else {}
 
 
 def _packages(told: Mapping[str, Any]) -> PackageChanges:
@@ -252,6 +279,29 @@ def _package_lines(document: ShowDocument, paint: Paint) -> list[str]:
             *package_lines(layer["packages"], paint, indent="    "),
         ]
     return lines
+
+
+def _sealed_lines(document: ShowDocument, paint: Paint) -> list[str]:
+    if not document["layers"]:
+        return [paint.dim("  SEALED"), "    not known here"]
+    lines = []
+    for layer in document["layers"]:
+        lines.append(paint.dim(f"  SEALED OF {layer['role']}"))
+        lines += _sealed_rows(layer, paint)
+    return lines
+
+
+def _sealed_rows(layer: ShownLayer, paint: Paint) -> list[str]:
+    """A line per path: what was done to it, and why."""
+    if layer["sealed"] is None:
+        return ["    not known: an earlier version baked it"]
+    rows = [
+        f"    {one['what']:8}{clean(one['path'])}  {paint.dim(clean(one['reason']))}"
+        for one in layer["sealed"]
+    ]
+    if layer["sealed_more"]:
+        rows.append(f"    and {layer['sealed_more']} more")
+    return rows or ["    nothing"]
 
 
 def package_lines(changes: PackageChanges, paint: Paint, *, indent: str) -> list[str]:

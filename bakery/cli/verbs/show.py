@@ -16,6 +16,7 @@ from bakery.cli.session import Session
     examples=(
         Example("bakery show web", "the newest image of web"),
         Example("bakery show web --packages", "with every package, by role"),
+        Example("bakery show web --sealed", "with what is not in it although a role left it"),
         Example("bakery show web --json | jq .layers", "for scripts"),
     ),
 )
@@ -25,15 +26,20 @@ from bakery.cli.session import Session
     is_flag=True,
     help="List the packages that each role brought, or all of an image without layers.",
 )
+@click.option(
+    "--sealed",
+    is_flag=True,
+    help="List what sealing took away of each layer, and why; 'keep' in bakery.yml leaves it.",
+)
 @click.option("--target", metavar="KIND", help="Of this target, where there are several.")
 @click.pass_obj
-def command(session: Session, *, name: str, packages: bool, target: str | None) -> None:
+def command(session: Session, *, name: str, packages: bool, sealed: bool, target: str | None) -> None:
     """Show an image: its layers with role, size and time, its checks, ancestry and config.
 
     NAME is a role set (its newest image), NAME:TAG, or the beginning of a digest or fingerprint.
     """
     from bakery.cli import wiring
-    from bakery.cli.tables.images import show_document, show_text
+    from bakery.cli.tables.images import Lists, show_document, show_text
     from bakery.flows.images import SHORT
     from bakery.flows.inspect import view_image
 
@@ -44,4 +50,6 @@ def command(session: Session, *, name: str, packages: bool, target: str | None) 
     run = image.artifact.get("run")
     if run and not latest:  # that name means another image by now
         run = str(run).replace(f"{image.role_set}:latest", f"{image.role_set}:{image.fingerprint[:SHORT]}")
-    answer(session, document, lambda paint: show_text(document, paint, packages=packages, run=run))
+    answer(
+        session, document, lambda paint: show_text(document, paint, lists=Lists(packages, sealed), run=run)
+    )

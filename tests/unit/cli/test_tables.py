@@ -13,6 +13,7 @@ from bakery.cli.tables.bake import bake_document, failure_text, success_text
 from bakery.cli.tables.diff import diff_text
 from bakery.cli.tables.doctor import doctor_document, doctor_text
 from bakery.cli.tables.images import (
+    Lists,
     image_body,
     images_document,
     images_text,
@@ -239,7 +240,7 @@ def shown() -> ImageView:
 
 def test_show(golden: Golden) -> None:
     document = show_document(shown(), latest=True)
-    golden("show", show_text(document, NARROW, packages=False, run="podman run --rm api:latest"))
+    golden("show", show_text(document, NARROW, lists=Lists(), run="podman run --rm api:latest"))
 
 
 def test_show_begins_its_layers_with_the_base() -> None:
@@ -248,7 +249,7 @@ def test_show_begins_its_layers_with_the_base() -> None:
     document = show_document(view, latest=True)
     assert document["base"] is not None
     assert (document["base"]["size"], document["base"]["files"]) == (241_000_000, 9001)
-    text = show_text(document, PLAIN, packages=False, run=None)
+    text = show_text(document, PLAIN, lists=Lists(), run=None)
     assert re.search(r"^  \(base\) bookworm +content of b +241 MB +9001$", text, re.MULTILINE)
 
 
@@ -256,21 +257,38 @@ def test_show_of_an_image_without_layers_lists_its_roles_and_the_other_targets(g
     elsewhere = (image_record("api", target="other", fingerprint="0e" * 32, made="in May"),)
     image = replace(shown().image, layers=(), inputs={"roles": [["common", "1.0.0"], ["nginx", None]]})
     document = show_document(ImageView(image, (), elsewhere=elsewhere), latest=True)
-    golden("show_side_by_side", show_text(document, NARROW, packages=False, run=None))
+    golden("show_side_by_side", show_text(document, NARROW, lists=Lists(), run=None))
 
 
 def test_show_with_packages(golden: Golden) -> None:
-    golden("show_packages", show_text(show_document(shown(), latest=True), PLAIN, packages=True, run=None))
+    document = show_document(shown(), latest=True)
+    golden("show_packages", show_text(document, PLAIN, lists=Lists(packages=True), run=None))
+
+
+def test_show_with_what_was_sealed(golden: Golden) -> None:
+    entries = [
+        {"path": "/var/log/app.log", "what": "emptied", "reason": "logs of the bake"},
+        {"path": "/tmp/\x1b[31mred", "what": "removed", "reason": "lives no longer than the machine"},
+    ]
+    layers = (
+        layer_record("common"),
+        layer_record("nginx", detail={"sealed": {"entries": entries, "more": 3}}),
+        layer_record("app", detail={"sealed": {"entries": [], "more": 0}}),
+    )
+    document = show_document(replace(shown(), layers=layers), latest=True)
+    assert document["layers"][1]["sealed"] == entries
+    assert document["layers"][1]["sealed_more"] == 3
+    golden("show_sealed", show_text(document, PLAIN, lists=Lists(sealed=True), run=None))
 
 
 def test_show_with_packages_of_an_image_without_layers() -> None:
     view = replace(shown(), layers=())
-    text = show_text(show_document(view, latest=True), PLAIN, packages=True, run=None)
+    text = show_text(show_document(view, latest=True), PLAIN, lists=Lists(packages=True), run=None)
     assert text.endswith("  PACKAGES\n    not known here")
     artifact = {**ARTIFACT, "packages": [["libc6", "2.36"], ["nginx", "1.22.1-9"]]}
     document = show_document(replace(view, image=replace(view.image, artifact=artifact)), latest=True)
     assert document["packages"] == artifact["packages"]
-    text = show_text(document, PLAIN, packages=True, run=None)
+    text = show_text(document, PLAIN, lists=Lists(packages=True), run=None)
     assert text.endswith("  PACKAGES\n    libc6 2.36\n    nginx 1.22.1-9")
 
 

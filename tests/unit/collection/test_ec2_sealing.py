@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils import ec2_sealing_program, machine_program
-from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing import request, seal_machine
+from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing import (
+    SealingAsked,
+    request,
+    seal_machine,
+)
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing_program import Seal
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
@@ -34,9 +38,9 @@ def write(path: Path, text: str = "something\n") -> Path:
     return path
 
 
-def seal(root: Path, *, apply: bool = True) -> dict[str, int]:
-    program = Seal(str(root), apply=apply)
-    told = request(apply=apply)
+def seal(root: Path, *, apply: bool = True, keep: tuple[str, ...] = ()) -> dict[str, int]:
+    told = request(apply=apply, keep=keep)
+    program = Seal(str(root), told)
     for where, what, action in told["rules"]:
         program.rule(where, what, action)
     program.keys(told["comment"])
@@ -112,16 +116,42 @@ def test_keys_of_the_bake_go_and_nobody_elses(tree: Path) -> None:
     assert only_ours.parent.is_dir()
 
 
-def test_logs_of_other_users_are_emptied_and_those_of_root_removed(tree: Path) -> None:
+def test_logs_of_services_are_emptied_and_those_of_the_bake_removed(tree: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may give files away")
     theirs = write(tree / "var" / "log" / "nginx" / "access.log")
     os.chown(theirs, 33, 33)
+    made = write(tree / "var" / "log" / "jobs.log")
     ours = write(tree / "var" / "log" / "dpkg.log")
+    os.mkfifo(tree / "var" / "log" / "cron.fifo")
     seal(tree)
-    assert theirs.read_text() == ""
+    assert theirs.read_text() == made.read_text() == ""
+    assert (tree / "var" / "log" / "cron.fifo").exists()
     assert not ours.exists()
     assert (tree / "var" / "log" / "nginx").is_dir()
+
+
+def test_a_tree_of_any_depth_goes_and_what_is_kept_in_it_stays(tree: Path) -> None:
+    kept = write(tree / "tmp" / "kept" / "file")
+    write(tree / "tmp" / "kept" / "other")
+    here = os.open(tree / "tmp", os.O_RDONLY)
+    for _level in range(1500):
+        os.mkdir("d", dir_fd=here)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+    counted = seal(tree, apply=False, keep=("tmp/kept/file",))
+    assert seal(tree, keep=("tmp/kept/file",)) == counted
+    assert [path for path in (tree / "tmp").rglob("*") if path.is_file()] == [kept]
+    assert not (tree / "tmp" / "d").exists()
+
+
+def test_nobody_waits_for_a_fifo_in_the_place_of_keys(tree: Path) -> None:
+    for path in ("root/.ssh/authorized_keys", "etc/machine-id"):
+        write(tree / path).unlink()
+        os.mkfifo(tree / path)
+    assert seal(tree) == {"removed": 0, "emptied": 0, "keys": 0}
 
 
 def test_links_are_not_followed_and_stay(tree: Path, tmp_path: Path) -> None:
@@ -160,7 +190,7 @@ def test_the_program_gets_into_the_machine_as_text(tmp_path: Path) -> None:
         "-c",
         f"import sys; open({str(seen)!r}, 'w').write(repr(sys.argv[1:])); print('[{{}}]')",
     ]
-    assert seal_machine(way, interpreter="/usr/bin/python3", apply=False) == ({}, {})
+    assert seal_machine(way, SealingAsked("/usr/bin/python3", apply=False)) == ({}, {})
     assert seen.read_text().startswith("['/usr/bin/python3', '-I', '-B', '-c', ")
 
 
@@ -168,10 +198,10 @@ def test_what_the_program_complains_about_is_told(tmp_path: Path) -> None:
     answer = json.dumps([{"failed": "cloud-init clean: no space left"}, {"packages": {}, "files": {}}])
     way = [sys.executable, "-c", f"print({answer!r})"]
     with pytest.raises(MachineFailure, match="cannot be sealed: cloud-init clean: no space left"):
-        seal_machine(way, interpreter="python3", apply=True)
+        seal_machine(way, SealingAsked("python3", apply=True))
     way = [sys.executable, "-c", "raise SystemExit('ssh: broken')"]
     with pytest.raises(MachineFailure, match="cannot be sealed: ssh: broken"):
-        seal_machine(way, interpreter="python3", apply=True)
+        seal_machine(way, SealingAsked("python3", apply=True))
 
 
 def test_the_text_of_the_program_runs_as_the_machine_runs_it(tree: Path) -> None:

@@ -3,46 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealed, seal
 from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import RULES
 
-EPOCH = 1_700_000_000
-LATER = EPOCH + 500_000
-
-
-@dataclass(frozen=True)
-class Bake:
-    """A stopped machine: its upper directory over one lower tree."""
-
-    upper: Path
-    lower: Path
-
-    def write(self, path: str, content: str = "x", *, lower: bool = False) -> Path:
-        file = (self.lower if lower else self.upper) / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-        os.utime(file, (LATER, LATER))
-        return file
-
-    def seal(self, *, stubs: tuple[str, ...] = ()) -> Sealed:
-        return seal(str(self.upper), lowers=[str(self.lower)], epoch=EPOCH, stubs=stubs)
-
-    def left(self) -> list[str]:
-        return sorted(
-            str(path.relative_to(self.upper)) for path in self.upper.rglob("*") if not path.is_dir()
-        )
-
-
-@pytest.fixture
-def bake(tmp_path: Path) -> Bake:
-    bake = Bake(tmp_path / "upper", tmp_path / "lower")
-    bake.upper.mkdir()
-    bake.lower.mkdir()
-    return bake
+from tests.unit.collection.stopped_machine import EPOCH, LATER, Bake, bytecode
 
 
 @pytest.mark.parametrize(
@@ -110,7 +76,7 @@ def test_machine_id_of_a_lower_layer_shows_through(bake: Bake) -> None:
 
 
 def test_directories_of_logs_stay_with_their_owner(bake: Bake) -> None:
-    log = bake.write("var/log/nginx/access.log")
+    log = bake.write("var/log/apt/history.log")
     log.parent.chmod(0o750)
     bake.seal()
     assert log.parent.stat().st_mode & 0o777 == 0o750
@@ -182,14 +148,12 @@ def test_password_dates_end_at_the_epoch(bake: Bake) -> None:
 
 
 def test_bytecode_of_a_source_newer_than_the_epoch_goes(bake: Bake) -> None:
-    def header(flags: int, time: int) -> bytes:
-        return b"\x00" * 4 + flags.to_bytes(4, "little") + time.to_bytes(4, "little") + b"\x00" * 4
-
     cache = bake.upper / "srv/app/__pycache__"
     cache.mkdir(parents=True)
-    (cache / "stale.cpython-311.pyc").write_bytes(header(0, LATER))
-    (cache / "package.cpython-311.pyc").write_bytes(header(0, EPOCH - 1))
-    (cache / "hashed.cpython-311.pyc").write_bytes(header(1, LATER))
+    bake.write("srv/app/stale.py")
+    (cache / "stale.cpython-311.pyc").write_bytes(bytecode(0, LATER))
+    (cache / "package.cpython-311.pyc").write_bytes(bytecode(0, EPOCH - 1))
+    (cache / "hashed.cpython-311.pyc").write_bytes(bytecode(1, LATER))
     bake.seal()
     assert sorted(path.name.split(".")[0] for path in cache.iterdir()) == ["hashed", "package"]
 

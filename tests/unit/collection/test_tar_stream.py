@@ -9,7 +9,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError, delete_tree
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.tar_stream import TarSummary, write_layer_tar
 
 

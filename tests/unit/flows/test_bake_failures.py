@@ -104,6 +104,15 @@ def test_discard_keeps_nothing_and_records_no_attempt(web: Workplace) -> None:
     assert web.catalog.attempts() == ()
 
 
+def test_what_would_keep_the_disk_full_is_not_kept_and_told(web: Workplace) -> None:
+    web.ansible.failures["layer nginx"] = task_failure("nginx", "No space left on device")
+    web.ansible.reports["discard"] = {"not_kept": "nothing is kept of the machine: the disk is full"}
+    result = web.bake_one(on_failure=keep)
+    assert not result.kept
+    assert web.catalog.attempts() == ()
+    assert "nothing is kept of the machine: the disk is full" in web.notes
+
+
 def test_discard_forgets_an_earlier_failure_that_was_kept(web: Workplace) -> None:
     """'bakery shell' would open it and pass it off as this one."""
     web.ansible.failures["layer nginx"] = task_failure("nginx")
@@ -137,7 +146,9 @@ def test_the_user_is_not_asked_about_trouble_of_the_machinery(web: Workplace) ->
 def test_a_failed_discard_hides_neither_the_error_nor_the_machine(web: Workplace) -> None:
     web.ansible.failures["layer common"] = task_failure("common")
     web.ansible.failures["discard"] = task_failure("target_null", "mount is busy", play="Discard it")
-    error = error_of(web.bake_one())
+    result = web.bake_one(on_failure=keep)
+    error = error_of(result)
+    assert not result.kept
     assert error.exit_code is ExitCode.PROVISION_FAILED
     (entry,) = web.catalog.open_machines()
     assert web.notes == [

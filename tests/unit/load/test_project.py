@@ -90,6 +90,20 @@ role_sets:
     assert nginx.vars["own"][0].where == Place("bakery.yml", 9)
 
 
+def test_what_is_kept_reaches_roles_by_scope(load: Load) -> None:
+    project = load("""\
+version: 1
+bases: {deb: {debian: {suite: bookworm}}}
+defaults: {keep: [/var/log/all]}
+role_sets:
+  web: {base: deb, keep: [/tmp/web, /var/log/all], roles: [common]}
+  api: {from: web, keep: [/tmp/api], roles: [app]}
+""")
+    common, app = project.role_sets["api"].roles
+    assert common.keep == ("/tmp/web", "/var/log/all")
+    assert app.keep == ("/tmp/api", "/var/log/all")
+
+
 def test_from_inherits_base_checks_image_and_targets(load: Load, root: Path) -> None:
     project = load("""\
 version: 1

@@ -122,6 +122,7 @@ role_sets:
     roles: [x, x@1, {name: x, version: 1, vars: {a: 1}, inputs: [p]}]
     vars: {a: {b: [1]}}
     vars_files: [p]
+    keep: [/var/log/app]
     checks: [p]
     targets: [t]
 """,
@@ -152,6 +153,7 @@ defaults:
   roles_path: [p]
   vars: {a: 1}
   freshness: 7d
+  keep: [/var/log/all.log, "/srv/.../a b"]
   vault: {password_file: p, client: p, identities: [a@b]}
   timeouts: {idle: 1m, total: 1h}
 """,

@@ -120,6 +120,19 @@ SECTIONS: list[tuple[str, list[str]]] = [
         ["5: defaults.vault.identities[0] must be ID@PATH, not the text 'x'; write prod@.vault-prod"],
     ),
     (
+        "role_sets: {web: {base: deb, roles: [app], keep: [var/log, /a/../b]}}",
+        [
+            "4: role_sets.web.keep[0] must be an absolute path, and none in /dev, /proc, /run or /sys, not the text 'var/log'; write /var/log/app",
+            "4: role_sets.web.keep[1] must be an absolute path, and none in /dev, /proc, /run or /sys, not the text '/a/../b'; write /var/log/app",
+        ],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {keep: [/run/app]}",
+        [
+            "5: defaults.keep[0] must be an absolute path, and none in /dev, /proc, /run or /sys, not the text '/run/app'; write /var/log/app"
+        ],
+    ),
+    (
         "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {targets: []}",
         ["5: defaults.targets must be a list of targets, not an empty list; write [NAME]"],
     ),

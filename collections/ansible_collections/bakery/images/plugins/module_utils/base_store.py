@@ -36,7 +36,7 @@ from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner, boot_id, process_start
 from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
 from ansible_collections.bakery.images.plugins.module_utils.packing import pack
-from ansible_collections.bakery.images.plugins.module_utils.sealing import seal
+from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealing, seal
 
 _TTL_S = 86_400
 _KEY_LENGTH = 16
@@ -107,7 +107,7 @@ class BaseStore:
             make_tree(spec, tree)
             clear_devices(tree)
             epoch = newest_changelog(tree)
-            seal(tree, lowers=(), epoch=epoch)
+            seal(tree, lowers=(), by=Sealing(epoch))
             layer_id = self._commit(tree, spec, epoch)
         finally:
             # The first error is the one to tell; the sweep removes what cannot be removed now.

@@ -16,7 +16,7 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import L
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
 from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
 from ansible_collections.bakery.images.plugins.module_utils.packing import pack
-from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealed, seal
+from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealed, Sealing, seal
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
 
 
@@ -28,13 +28,24 @@ class Frozen:
     sealed: Sealed
 
 
-def checkpoint(
-    throwaways: Throwaways, journal: Journal, *, epoch: int, about: dict[str, Any], compression: str
-) -> Frozen:
+@dataclass(frozen=True)
+class Checkpoint:
+    """What layer is wanted. ``about``: its role, version and created_by; ``keep``: absolute paths that
+    sealing leaves as they are; no time is after ``epoch`` (s).
+    """
+
+    epoch: int
+    about: dict[str, Any]
+    compression: str
+    keep: tuple[str, ...] = ()
+
+
+def checkpoint(throwaways: Throwaways, journal: Journal, wanted: Checkpoint) -> Frozen:
     """Freeze what changed in a machine as a layer over its parents, and remove the machine.
 
-    ``about``: role, version and created_by of the layer. Seconds are reported for each phase.
+    Seconds are reported for each phase.
     """
+    epoch, about = wanted.epoch, wanted.about
     store = throwaways.store
     if not throwaways.is_running(journal):
         raise MachineFailure(
@@ -54,21 +65,23 @@ def checkpoint(
             upper = throwaways.machines.path(journal.id, "upper")
             apt_cache.harvest(upper)
             lowers = [store.tree(layer_id) for layer_id in journal.parents[::-1]]
-            sealed = seal(upper, lowers=lowers, epoch=epoch, stubs=journal.stubs)
+            keep = tuple(path.strip("/") for path in wanted.keep)
+            sealed = seal(upper, lowers=lowers, by=Sealing(epoch, frozenset(journal.stubs), keep))
         with _timed(seconds, "freeze"):
             record = {**about, "parents": list(journal.parents), "epoch": epoch, "created": time.time()}
             layer_id = store.commit(upper, record)
         with _removed_unless_finished(store, layer_id):
             with _timed(seconds, "pack"):
-                packed = pack(store, layer_id, epoch=epoch, compression=compression)
+                packed = pack(store, layer_id, epoch=epoch, compression=wanted.compression)
                 packages = layer_packages(store, layer_id, list(journal.parents))
             apt_cache.keep_lists(layer_id)
             with _timed(seconds, "stop"):
                 rest.close()
                 throwaways.machines.remove(journal.id)
             rounded = {phase: round(spent, 3) for phase, spent in seconds.items()}
-            store.update_record(layer_id, packages=packages, seconds=rounded)
-    layer = {"id": layer_id, **about, **packed, "packages": packages, "seconds": rounded}
+            told = {"packages": packages, "sealed": sealed.to_record(), "seconds": rounded}
+            store.update_record(layer_id, **told)
+    layer = {"id": layer_id, **about, **packed, **told}
     return Frozen(layer, sealed)
 
 

@@ -21,6 +21,8 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a fifo put in the place of a file must not hang the reader.
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 READ = 1 << 20
+# dpkg's database of a machine with every package of a desktop has a tenth of that.
+LARGEST_TEXT = 64 << 20
 MOST_LINKS = 40
 KINDS = {
     stat.S_IFREG: "file",
@@ -272,20 +274,44 @@ def display(path: bytes) -> str:
 
 def walk(root: str, out: Callable[[bytes], bool]) -> Iterator[Entry]:
     """Every entry of the file system at ``root`` but those that are ``out``, and what is in such ones."""
-    top = os.fsencode(root)
-    device = os.lstat(top).st_dev
-    for directory, names, others, descriptor in os.fwalk(top, follow_symlinks=False):
-        place = directory[len(top) :].strip(b"/")
-        deeper = []
-        for name in sorted(names + others):
+    here = os.open(root, DIRECTORY)
+    device = os.fstat(here).st_dev
+    # A tree may be deeper than Python recurses and than descriptors reach: of the way back none is held open.
+    way = [(b"", listed(here))]
+    try:
+        while way:
+            place, left = way[-1]
+            if not left:
+                way.pop()
+                if way:
+                    here = moved(here, b"..")
+                continue
+            name = left.pop()
             path = place + b"/" + name if place else name
-            entry = None if out(path) else look(descriptor, name, path)
+            entry = None if out(path) else look(here, name, path)
             if entry is None or entry.status.st_dev != device:
                 continue
             yield entry
             if stat.S_ISDIR(entry.status.st_mode):
-                deeper.append(name)
-        names[:] = deeper
+                try:
+                    here = moved(here, name)
+                except (FileNotFoundError, NotADirectoryError):  # gone meanwhile
+                    continue
+                way.append((path, listed(here)))
+    finally:
+        os.close(here)
+
+
+def moved(here: int, name: bytes) -> int:
+    """The directory ``name`` in the open directory ``here``, which is closed."""
+    there = os.open(name, DIRECTORY, dir_fd=here)
+    os.close(here)
+    return there
+
+
+def listed(directory: int) -> list[bytes]:
+    """Names in an open directory, in order when taken from the end."""
+    return sorted(map(os.fsencode, os.listdir(directory)), reverse=True)
 
 
 def look(directory: int, name: bytes, path: bytes) -> Entry | None:
@@ -347,6 +373,9 @@ def text(root: str, path: bytes) -> bytes:
     if descriptor is None:
         return b""
     with os.fdopen(descriptor, "rb") as source:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_TEXT:
+            return b""
         return source.read()
 
 

@@ -13,6 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
 # What Ansible needs on a machine: its interpreter, the bindings of the apt module, and trusted certificates.
@@ -170,11 +171,7 @@ def clear_devices(tree: str) -> None:
     """Empty ``/dev``: every container has its own."""
     directory = os.path.join(tree, "dev")
     for name in os.listdir(directory):
-        path = os.path.join(directory, name)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
+        delete_tree(os.path.join(directory, name))
 
 
 def _ubuntu_suites() -> frozenset[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils import contents_program, ec2_sealing_program
@@ -21,7 +22,9 @@ from ansible_collections.bakery.images.plugins.module_utils.contents_rules impor
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_program import Asked, run_programs
 from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import (
+    LOGS_OF_THE_BAKE,
     RANDOM,
+    ROTATED_LOGS,
     RULES,
     RUNTIME,
     Action,
@@ -58,30 +61,42 @@ COMMANDS: tuple[tuple[tuple[str, ...], bool], ...] = (
 )
 
 
-def seal_machine(
-    exec_words: Sequence[str], *, interpreter: str, apply: bool, since: float = 0.0
-) -> tuple[dict[str, int], dict[str, Any]]:
+@dataclass(frozen=True)
+class SealingAsked:
+    """How to seal: the Python in the machine, whether only to count, absolute paths to leave as they are, and
+    since when what is there is of interest (contents_program.describe).
+    """
+
+    interpreter: str
+    apply: bool
+    keep: tuple[str, ...] = ()
+    since: float = 0.0
+
+
+def seal_machine(exec_words: Sequence[str], by: SealingAsked) -> tuple[dict[str, int], dict[str, Any]]:
     """Seal the machine that the words lead into, and look at what is in it then.
 
     Returns how many entries were ``removed`` and ``emptied`` and how many ``keys`` were taken out, and the
-    contents (contents_program.describe, which says what ``since`` is). Without ``apply`` it only counts, and
-    there are no contents.
+    contents. Where it only counts there are no contents.
     """
-    asked: list[Asked] = [(ec2_sealing_program, request(apply=apply))]
-    if apply:
+    asked: list[Asked] = [(ec2_sealing_program, request(apply=by.apply, keep=by.keep))]
+    if by.apply:
         # In the same process: nobody may get in any more once the machine is sealed.
-        asked.append((contents_program, {"leave_out": PATTERNS, "since": since}))
+        asked.append((contents_program, {"leave_out": PATTERNS, "since": by.since}))
     try:
-        counts, *looked = run_programs(exec_words, asked, interpreter=interpreter, timeout_s=_TIMEOUT_S)
+        counts, *looked = run_programs(exec_words, asked, interpreter=by.interpreter, timeout_s=_TIMEOUT_S)
     except MachineFailure as failure:
         raise MachineFailure(f"the machine cannot be sealed: {failure}") from failure
     return counts, looked[0] if looked else {}
 
 
-def request(*, apply: bool) -> dict[str, Any]:
+def request(*, apply: bool, keep: Sequence[str] = ()) -> dict[str, Any]:
     """What the program in the machine is told."""
     return {
         "apply": apply,
+        "keep": [path.strip("/") for path in keep],
+        "logs": LOGS_OF_THE_BAKE,
+        "former_logs": ROTATED_LOGS,
         "comment": KEY_COMMENT,
         "commands": COMMANDS,
         "rules": [(rule.where, rule.what, rule.action.value) for rule in BOOTABLE_RULES],

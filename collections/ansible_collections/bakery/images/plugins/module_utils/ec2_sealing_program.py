@@ -15,22 +15,29 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: a fifo in the place of a file must not hang the reader.
+OPENING = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 HOMES = "home/*"
+LOGS = "var/log/"
 FIRST_PERSON = 1000
 KEY_FILES = ("authorized_keys", "authorized_keys2")
+LARGEST_KEY_FILE = 16 << 20
 LAST_LINES = 3
 
 
 class Seal:
     """One sealing of the tree at ``root``; without ``apply`` it only counts."""
 
-    def __init__(self, root: str, *, apply: bool) -> None:
+    def __init__(self, root: str, request: Mapping[str, Any]) -> None:
         self.root = root
-        self.apply = apply
+        self.apply = bool(request["apply"])
+        self.keep = tuple(request["keep"])
+        self.logs = re.compile(request["logs"], re.DOTALL)
+        self.former_logs = re.compile(request["former_logs"], re.DOTALL)
         self.counts = {"removed": 0, "emptied": 0, "keys": 0}
 
     def rule(self, where: str, what: str, action: str) -> None:
@@ -42,7 +49,7 @@ class Seal:
             try:
                 for name in sorted(os.listdir(descriptor)):
                     if re.fullmatch(what, name):
-                        self.entry(descriptor, name, action)
+                        self.entry(descriptor, f"{place}/{name}".strip("/"), action)
             finally:
                 os.close(descriptor)
 
@@ -107,59 +114,76 @@ class Seal:
                 os.close(above)
         return descriptor
 
-    def entry(self, parent: int, name: str, action: str) -> None:
-        """Do what a rule says to one entry."""
+    def entry(self, parent: int, path: str, action: str) -> None:
+        """Do what a rule says to one entry, which ``parent`` is the directory of."""
+        name = os.path.basename(path)
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode) or status.st_dev != os.fstat(parent).st_dev:
             # A link was made on purpose, such as access.log -> /dev/stdout; a mount is not the image's.
             return
-        is_directory = stat.S_ISDIR(status.st_mode)
+        if not stat.S_ISDIR(status.st_mode):
+            self.file(parent, path, status, action=action)
+        elif action != "machine-id":
+            self.directory(parent, path, action)
+
+    def directory(self, parent: int, path: str, action: str) -> None:
+        """Do what a rule says to a directory."""
+        everything = action in ("drop", "contents")
+        depth = path.count("/") + (action == "contents")
+        self.counts["removed"] += action == "drop" and not self.spares(path)
+        for above, one, status in inside(parent, path):
+            is_directory = stat.S_ISDIR(status.st_mode)
+            if everything:
+                self.counts["removed"] += one.count("/") == depth and not self.spares(one)
+                self.remove(above, one, is_directory=is_directory)
+            elif not is_directory and not stat.S_ISLNK(status.st_mode):
+                self.file(above, one, status, action=action)
         if action == "drop":
-            self.remove(parent, name, is_directory=is_directory)
-        elif action == "empty" or (action == "logs" and status.st_uid and stat.S_ISREG(status.st_mode)):
-            self.empty(parent, name, status)
-        elif is_directory:
-            self.inside(parent, name, action)
-        elif action != "contents":
-            self.remove(parent, name, is_directory=False)
+            self.remove(parent, path, is_directory=True)
 
-    def inside(self, parent: int, name: str, action: str) -> None:
-        """Do what a rule says to what is in a directory."""
-        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
-        try:
-            for inner in sorted(os.listdir(descriptor)):
-                if action == "contents":
-                    status = os.stat(inner, dir_fd=descriptor, follow_symlinks=False)
-                    if status.st_dev == os.fstat(descriptor).st_dev:
-                        self.remove(descriptor, inner, is_directory=stat.S_ISDIR(status.st_mode))
-                else:
-                    self.entry(descriptor, inner, action)
-        finally:
-            os.close(descriptor)
+    def file(self, parent: int, path: str, status: os.stat_result, *, action: str) -> None:
+        """Do what a rule says to what is neither a directory nor a link."""
+        if self.spares(path) or action == "contents":
+            return
+        is_file = stat.S_ISREG(status.st_mode)
+        if action == "machine-id":
+            self.empty(parent, path, status)
+        elif action != "logs" or (is_file and self.is_log_of_the_bake(path, status)):
+            self.counts["removed"] += 1
+            self.remove(parent, path, is_directory=False)
+        elif is_file:
+            self.empty(parent, path, status)
 
-    def remove(self, parent: int, name: str, *, is_directory: bool) -> None:
-        """Take an entry away, a directory with all that is in it."""
-        self.counts["removed"] += 1
-        if not self.apply:
+    def is_log_of_the_bake(self, path: str, status: os.stat_result) -> bool:
+        """Whether nobody made that log on purpose; see sealing_rules.LOGS_OF_THE_BAKE."""
+        if self.former_logs.fullmatch(os.path.basename(path)):
+            return True
+        return not status.st_uid and self.logs.fullmatch(path[len(LOGS) :]) is not None
+
+    def spares(self, path: str) -> bool:
+        """Whether somebody said that it is to be kept, or something in it."""
+        return any((path + "/").startswith(kept + "/") or kept.startswith(path + "/") for kept in self.keep)
+
+    def remove(self, parent: int, path: str, *, is_directory: bool) -> None:
+        """Take an entry away; a directory is empty by then, but for what is kept in it."""
+        if not self.apply or self.spares(path):
             return
         try:
             if is_directory:
-                shutil.rmtree(f"/proc/self/fd/{parent}/{name}")
+                os.rmdir(os.path.basename(path), dir_fd=parent)
             else:
-                os.unlink(name, dir_fd=parent)
+                os.unlink(os.path.basename(path), dir_fd=parent)
         except FileNotFoundError:  # whoever made it was quicker
             pass
 
-    def empty(self, parent: int, name: str, status: os.stat_result) -> None:
+    def empty(self, parent: int, path: str, status: os.stat_result) -> None:
         """Take a file's content away."""
-        if not stat.S_ISREG(status.st_mode):
-            self.remove(parent, name, is_directory=stat.S_ISDIR(status.st_mode))
-            return
-        if not status.st_size:
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
             return
         self.counts["emptied"] += 1
         if self.apply:
-            os.close(os.open(name, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, dir_fd=parent))
+            flags = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+            os.close(os.open(os.path.basename(path), flags, dir_fd=parent))
 
     def keys(self, comment: str) -> None:
         """Take keys whose comment begins so out of everybody's authorized_keys."""
@@ -179,6 +203,9 @@ class Seal:
         try:
             # Written in place: its owner and mode matter to sshd.
             with open(name, "r+b" if self.apply else "rb", opener=_at(parent)) as keys:
+                status = os.fstat(keys.fileno())
+                if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_KEY_FILE:
+                    return
                 lines = keys.read().splitlines(keepends=True)
                 left = [line for line in lines if not ours.search(line)]
                 self.counts["keys"] += len(lines) - len(left)
@@ -193,8 +220,48 @@ class Seal:
             os.unlink(name, dir_fd=parent)
 
 
+def inside(parent: int, path: str) -> Iterator[tuple[int, str, os.stat_result]]:
+    """Everything in a directory of one file system, what is in a directory before that itself, at any depth:
+    the open directory that holds it, its path and status. Of the way back nothing is held open.
+    """
+    here = os.open(os.path.basename(path), DIRECTORY, dir_fd=parent)
+    device = os.fstat(here).st_dev
+    way = [(path, listed(here), os.fstat(here))]
+    try:
+        while True:
+            place, left, status = way[-1]
+            if left:
+                name, found = left.pop()
+                if found.st_dev != device:
+                    continue
+                if stat.S_ISDIR(found.st_mode):
+                    deeper = os.open(name, DIRECTORY, dir_fd=here)
+                    os.close(here)
+                    here = deeper
+                    way.append((f"{place}/{name}", listed(here), found))
+                else:
+                    yield here, f"{place}/{name}", found
+            else:
+                way.pop()
+                if not way:
+                    return
+                above = os.open("..", DIRECTORY, dir_fd=here)
+                os.close(here)
+                here = above
+                yield here, place, status
+    finally:
+        os.close(here)
+
+
+def listed(directory: int) -> list[tuple[str, os.stat_result]]:
+    """Names in a directory and what they are, in order when taken from the end."""
+    with os.scandir(directory) as listing:
+        found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in listing]
+    return sorted(found, key=lambda one: one[0], reverse=True)
+
+
 def _at(parent: int) -> Callable[[str, int], int]:
-    return lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    return lambda path, flags: os.open(path, flags | OPENING, dir_fd=parent)
 
 
 def run(words: Sequence[str], *, must: bool) -> str | None:
@@ -215,7 +282,7 @@ def main(request: Mapping[str, Any], root: str = "/") -> dict[str, Any]:
     """Seal the machine as the request says and return what was done."""
     if os.geteuid():
         return {"failed": "only root may do that; log in as root, or as a user that sudo makes root"}
-    seal = Seal(root, apply=request["apply"])
+    seal = Seal(root, request)
     if request["apply"]:
         for words, must in request["commands"]:
             trouble = run(words, must=must)

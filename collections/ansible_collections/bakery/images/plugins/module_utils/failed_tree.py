@@ -8,26 +8,41 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
 import time
+from dataclasses import dataclass
 
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     PARTIAL,
+    StoreError,
     canonical_json,
     fsync_directory,
     write_atomically,
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import walk
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
 
+# With less than that left on a disk, what a role wrote there may be what fills it.
+_ROOM = 256 << 20
+_BLOCK = 512
 _NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 
-def keep_failed(throwaways: Throwaways, journal: Journal, *, name: str) -> str:
-    """Stop a machine and keep its unsealed upper directory as ``failed/<name>``; returns that directory.
+@dataclass(frozen=True)
+class Kept:
+    """The directory of what is kept of a failed machine, or the sentence why nothing is."""
+
+    path: str | None
+    refusal: str | None = None
+
+
+def keep_failed(throwaways: Throwaways, journal: Journal, *, name: str) -> Kept:
+    """Stop a machine and keep its unsealed upper directory as ``failed/<name>``.
 
     An earlier one of that name is replaced. It is for looking at only and never becomes part of an image.
+    Nothing is kept where that would keep the disk full: a tree that takes more than is left beside it.
     """
     if not _NAME.match(name) or name.endswith(PARTIAL):
         raise MachineFailure(
@@ -37,8 +52,34 @@ def keep_failed(throwaways: Throwaways, journal: Journal, *, name: str) -> str:
     final = os.path.join(directory, name)
     partial = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
     with throwaways.at_rest(journal):
+        upper = throwaways.machines.path(journal.id, "upper")
+        refusal = _refusal(upper)
+        if refusal:
+            return Kept(None, refusal)
         _move_tree(throwaways, journal, partial=partial, final=final)
-    return final
+    return Kept(final)
+
+
+def _refusal(upper: str) -> str | None:
+    """Why a tree cannot be kept: it keeps the disk full."""
+    try:
+        status = os.statvfs(upper)
+        left = status.f_bavail * status.f_frsize
+        if left >= _ROOM:
+            return None
+        taken = sum(entry.status.st_blocks * _BLOCK for entry in walk([upper]))
+    except (OSError, StoreError) as error:
+        raise MachineFailure(f"what a role left in {upper} cannot be looked at: {error}") from error
+    if taken <= left:
+        return None
+    return (
+        f"nothing is kept of the machine: the disk has {_mib(left)} left, and the {_mib(taken)} that the "
+        "role wrote would keep it full"
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size >> 20} MiB"
 
 
 def _move_tree(throwaways: Throwaways, journal: Journal, *, partial: str, final: str) -> None:
@@ -55,7 +96,7 @@ def _move_tree(throwaways: Throwaways, journal: Journal, *, partial: str, final:
         if os.path.isdir(final):
             old = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
             os.rename(final, old)
-            shutil.rmtree(old)
+            delete_tree(old)
         os.rename(partial, final)
         fsync_directory(os.path.dirname(final))
     except OSError as error:

@@ -11,16 +11,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils import contents_program
+from ansible_collections.bakery.images.plugins.module_utils.beneath import open_regular, read_limited
 from ansible_collections.bakery.images.plugins.module_utils.contents_rules import PATTERNS
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.packages import packages_by_layer
-from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
-    Entry,
-    display,
-    open_beneath,
-    opened,
-    walk,
-)
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import Entry, display, opened, walk
 
 _NAMED = frozenset(
     {contents_program.STATUS, contents_program.DIVERSIONS, contents_program.PASSWD, contents_program.GROUP}
@@ -43,7 +38,7 @@ def stack_contents(store: LayerStore, layer_ids: list[str]) -> dict[str, Any]:
             contents = contents_program.describe(
                 entries,
                 texts,
-                lambda entry: open_beneath(roots[entry.layer], entry.path),
+                lambda entry: open_regular(roots[entry.layer], entry.path),
                 wanted=lambda entry: bool(roles[entry.layer]),
             )
     except OSError as error:
@@ -84,4 +79,4 @@ def _text(entry: Entry) -> bytes:
     if not stat.S_ISREG(entry.status.st_mode):
         return b""
     with os.fdopen(entry.open(), "rb") as source:
-        return source.read()
+        return read_limited(source.fileno(), limit=contents_program.LARGEST_TEXT, path=entry.path)

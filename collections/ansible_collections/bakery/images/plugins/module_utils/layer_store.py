@@ -16,10 +16,11 @@ import json
 import os
 import re
 import secrets
-import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
+
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 
 FORMAT = 1
 PARTIAL = ".partial"
@@ -61,12 +62,6 @@ def write_atomically(path: str, content: bytes) -> None:
         _unlink_quietly(partial)
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
     fsync_directory(os.path.dirname(path))
-
-
-def delete_tree(path: str) -> None:
-    """Delete a tree of any depth, never following links or entering mounts. CalledProcessError."""
-    command = ["rm", "-rf", "--one-file-system", "--", path]
-    subprocess.run(command, check=True, capture_output=True, text=True)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -205,8 +200,8 @@ class LayerStore:
         self._unlink_links(layer_id)
         try:
             delete_tree(doomed)
-        except subprocess.CalledProcessError as error:
-            raise StoreError(f"cannot delete {doomed}: {error.stderr.strip()}") from error
+        except OSError as error:
+            raise StoreError(f"cannot delete {doomed}: {error.strerror}") from error
 
     def _names(self) -> list[str]:
         try:

@@ -13,11 +13,12 @@ import json
 import os
 import re
 import secrets
-import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     PARTIAL,
@@ -82,7 +83,8 @@ class Machines:
             os.rename(partial, final)
             fsync_directory(self.directory)
         except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
+            with suppress(OSError):
+                delete_tree(partial)
             if os.path.isdir(final):
                 raise MachineFailure(f"machine '{journal.id}' exists already; discard it first") from error
             raise MachineFailure(
@@ -160,13 +162,8 @@ def remove_directory(directory: str) -> None:
         return
     try:
         for name in names:
-            path = os.path.join(directory, name)
-            if name == "machine.json":
-                continue
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
-        shutil.rmtree(directory)
+            if name != "machine.json":
+                delete_tree(os.path.join(directory, name))
+        delete_tree(directory)
     except OSError as error:
         raise MachineFailure(f"cannot remove {error.filename or directory}: {error.strerror}") from error

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -27,8 +28,10 @@ def resolve(tree: str, path: str) -> str | None:
         place = "/".join((tree, *done, part))
         try:
             mode = os.lstat(place).st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+                return None
+            raise
         if not stat.S_ISLNK(mode):
             done.append(part)
             continue

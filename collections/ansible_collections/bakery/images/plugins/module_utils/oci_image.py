@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.beneath import status_beneath
 from ansible_collections.bakery.images.plugins.module_utils.compression import GZIP
 from ansible_collections.bakery.images.plugins.module_utils.image_config import INIT, image_config
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
@@ -33,11 +34,7 @@ from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
 )
 from ansible_collections.bakery.images.plugins.module_utils.packing import blobs_of, pack, pack_trees
 from ansible_collections.bakery.images.plugins.module_utils.podman import needed_ulimit_options
-from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
-    is_whiteout,
-    lstat_beneath,
-    opened,
-)
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import is_whiteout, opened
 
 # containerd mounts at most 127 layers; a role set built on the image needs room too.
 MOST_LAYERS = 100
@@ -215,7 +212,7 @@ def _has_init(store: LayerStore, layer_ids: tuple[str, ...]) -> bool:
     for layer_id in reversed(layer_ids):
         with opened(store.tree(layer_id)) as tree:
             for path in _INITS:
-                status = lstat_beneath(tree, path)
+                status = status_beneath(tree, path)
                 if status:
                     return not is_whiteout(status)
     return False

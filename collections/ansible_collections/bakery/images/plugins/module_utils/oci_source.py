@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.beneath import status_beneath
 from ansible_collections.bakery.images.plugins.module_utils.blob_store import BlobStore, sha256
 from ansible_collections.bakery.images.plugins.module_utils.compression import (
     GZIP,
@@ -21,6 +22,7 @@ from ansible_collections.bakery.images.plugins.module_utils.compression import (
     Readable,
     decompressed,
 )
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     PARTIAL,
     LayerStore,
@@ -32,11 +34,7 @@ from ansible_collections.bakery.images.plugins.module_utils.oci_layout import Im
 from ansible_collections.bakery.images.plugins.module_utils.oci_reference import SourceImage, opened_source
 from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
 from ansible_collections.bakery.images.plugins.module_utils.packing import FOREIGN, blobs_of, tree_digest
-from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
-    is_whiteout,
-    lstat_beneath,
-    opened,
-)
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import is_whiteout, opened
 from ansible_collections.bakery.images.plugins.module_utils.tar_unpack import unpack_layer
 
 _SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
@@ -75,7 +73,7 @@ def has_systemd(store: LayerStore, layer_ids: list[str]) -> bool:
     for layer_id in reversed(layer_ids):
         with opened(store.tree(layer_id)) as tree:
             for path in _SYSTEMD:
-                status = lstat_beneath(tree, path)
+                status = status_beneath(tree, path)
                 if status:
                     return not is_whiteout(status)
     return False
@@ -181,7 +179,8 @@ def _import_layer(
         }
         return store.commit(tree, complete, layer_id=layer_id)
     finally:
-        shutil.rmtree(tree, ignore_errors=True)
+        with suppress(OSError):
+            delete_tree(tree)
 
 
 def _unpack(blobs: BlobStore, digest: str, *, tree: str, diff_id: str) -> tuple[int, int]:

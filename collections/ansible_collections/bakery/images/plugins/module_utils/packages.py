@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.bakery.images.plugins.module_utils.contents_program import STATUS, parse_status
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
-from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
-    is_whiteout,
-    lstat_beneath,
-    open_beneath,
-    opened,
+from ansible_collections.bakery.images.plugins.module_utils.beneath import read_small, status_beneath
+from ansible_collections.bakery.images.plugins.module_utils.contents_program import (
+    LARGEST_TEXT,
+    STATUS,
+    parse_status,
 )
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import is_whiteout, opened
 
 
 def packages_of(store: LayerStore, layer_ids: list[str]) -> dict[str, str]:
@@ -68,11 +68,12 @@ def _own_packages(tree: str) -> dict[str, str] | None:
     """The database in one layer: None if the layer has none of its own, {} if it deletes it."""
     try:
         with opened(tree) as root:
-            descriptor = open_beneath(root, STATUS)
-            if descriptor is None:
-                status = lstat_beneath(root, STATUS)
+            content = read_small(root, STATUS, limit=LARGEST_TEXT)
+            if content is None:
+                status = status_beneath(root, STATUS)
                 return {} if status and is_whiteout(status) else None
-            with os.fdopen(descriptor, "rb") as source:
-                return parse_status(source.read())
+            return parse_status(content)
     except OSError as error:
-        raise StoreError(f"cannot read the package database in {tree}: {error.strerror}") from error
+        raise StoreError(
+            f"cannot read the package database /{os.fsdecode(STATUS)} of a layer: {error.strerror}"
+        ) from error

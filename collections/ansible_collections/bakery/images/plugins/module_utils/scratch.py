@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
@@ -84,7 +85,7 @@ class Scratch:
             raise MachineFailure(f"'{name}' cannot be the name of a kept machine")
         directory = os.path.join(self.store.root, "failed", name)
         try:
-            shutil.rmtree(directory, ignore_errors=True)
+            delete_tree(directory)
             os.makedirs(directory)
             os.rename(self.tree(journal.id), os.path.join(directory, "tree"))
         except OSError as error:

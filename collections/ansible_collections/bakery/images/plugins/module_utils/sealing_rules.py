@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What of a bake never becomes part of a layer, as data: a place, what happens there, and why.
 
-A rule speaks of the layer's own entries alone. Taking one away gives back what the layers below have
-there, so nothing here ever makes a whiteout.
+A rule speaks of the layer's own entries alone: sealing takes away what the bake left, and never what a role
+or the base meant. So what a role deleted stays deleted, what it emptied stays empty, and a symbolic link that
+it made in the place of a file or directory stays.
 """
 
 from __future__ import annotations
@@ -18,27 +19,30 @@ class Action(Enum):
     """What happens to an entry that a rule names."""
 
     DROP = "drop"  # the entry goes, a directory with all that is in it
-    EMPTY = "empty"  # a file loses its content, so that its name stays; if a lower layer has it, it goes
+    MACHINE_ID = "machine-id"  # an id goes or is emptied, so that the state of an image without one is left
     CONTENTS = "contents"  # a directory stays, all that is in it goes
     FILES = "files"  # directories stay at any depth, files go
-    LOGS = "logs"  # like FILES, but a file that is not root's loses its content alone
+    LOGS = "logs"  # like FILES, but only logs of the bake's own tools go; others lose their content alone
 
 
 @dataclass(frozen=True)
 class Rule:
     """One rule. ``where`` is a directory relative to the root, ``*`` stands for one component; ``what`` is a
-    regular expression for a whole name in it, or None for the directory itself.
+    regular expression for a whole name in it, or None for the directory itself. ``links``: a symbolic link of
+    that name is the bake's too. ``owned``: what the base has there is not given back if it was replaced.
     """
 
     where: str
     what: str | None
     action: Action
     reason: str
+    links: bool = False
+    owned: bool = False
 
 
-def _at(path: str, action: Action, reason: str) -> Rule:
+def _at(path: str, action: Action, reason: str, *, links: bool = False, owned: bool = False) -> Rule:
     where, _slash, name = path.rpartition("/")
-    return Rule(where, re.escape(name), action, reason)
+    return Rule(where, re.escape(name), action, reason, links, owned)
 
 
 RUNTIME = "the container engine mounts its own"
@@ -48,17 +52,33 @@ _CACHE = "a cache of apt, stale when the image is used"
 _BACKUP = "the previous version of a file, kept by the tool that changed it"
 _HISTORY = "what somebody did in the machine"
 RANDOM = "differs from bake to bake and is made again when needed"
+SOCKET = "a socket, to which nobody listens any more; its program makes it again"
+BYTECODE = "compiled from a source whose time is cut to the epoch, so that Python compiles it again"
+
+_SHELLS = r"\.(bash|ash|sh|zsh|python|mysql|psql|node_repl)"
+_HISTORIES = r"\.(history|lesshst|viminfo|wget-hsts|sudo_as_admin_successful)"
+
+# Below /var/log: what the tools write that bakes are made with, and what a login leaves. Nobody makes these
+# on purpose; a file of another name may be one that a program expects.
+LOGS_OF_THE_BAKE = (
+    r"(dpkg|alternatives|bootstrap|fontconfig|apk|pacman|yum|dnf[a-z.]*|hawkey|zypper|cloud-init.*)\.log"
+    r"|(apt|dist-upgrade|unattended-upgrades|installer|anaconda|zypp)/.*"
+    r"|[wb]tmp|lastlog|faillog|tallylog|syslog|messages|(auth|kern|daemon|user|boot)\.log|secure|debug"
+)
+# Names of former logs: they differ from bake to bake.
+ROTATED_LOGS = r".*(\.\d+(\.(gz|xz|bz2|zst))?|[-_.]\d{4}-?\d{2}-?\d{2}.*)"
 
 RULES: tuple[Rule, ...] = (
-    _at("etc/machine-id", Action.EMPTY, "machine-id(5): an image carries an empty one"),
-    _at("var/lib/dbus/machine-id", Action.DROP, _IDENTITY),
-    Rule("etc/ssh", r"ssh_host_.*key(\.pub)?", Action.DROP, _IDENTITY),
-    _at("var/lib/systemd/random-seed", Action.DROP, _IDENTITY),
-    _at("var/lib/systemd/credential.secret", Action.DROP, _IDENTITY),
-    Rule("etc/nvme", r"host(id|nqn)", Action.DROP, _IDENTITY),
-    _at("etc/hostname", Action.DROP, RUNTIME),
-    _at("etc/hosts", Action.DROP, RUNTIME),
-    _at("etc/resolv.conf", Action.DROP, RUNTIME),
+    _at("etc/machine-id", Action.MACHINE_ID, "machine-id(5): an image carries an empty one"),
+    # The link is made by systemd-tmpfiles when a machine starts.
+    _at("var/lib/dbus/machine-id", Action.DROP, _IDENTITY, links=True, owned=True),
+    Rule("etc/ssh", r"ssh_host_.*key(\.pub)?", Action.DROP, _IDENTITY, owned=True),
+    _at("var/lib/systemd/random-seed", Action.DROP, _IDENTITY, owned=True),
+    _at("var/lib/systemd/credential.secret", Action.DROP, _IDENTITY, owned=True),
+    Rule("etc/nvme", r"host(id|nqn)", Action.DROP, _IDENTITY, owned=True),
+    _at("etc/hostname", Action.DROP, RUNTIME, links=True),
+    _at("etc/hosts", Action.DROP, RUNTIME, links=True),
+    _at("etc/resolv.conf", Action.DROP, RUNTIME, links=True),
     _at("run", Action.CONTENTS, _TEMPORARY),
     _at("tmp", Action.CONTENTS, _TEMPORARY),
     _at("var/tmp", Action.CONTENTS, _TEMPORARY),
@@ -91,10 +111,8 @@ RULES: tuple[Rule, ...] = (
         rule
         for home in ("root", "home/*")
         for rule in (
-            Rule(home, r"\.(bash|ash|sh|zsh|python|mysql|psql|node_repl)_history", Action.DROP, _HISTORY),
-            Rule(
-                home, r"\.(history|lesshst|viminfo|wget-hsts|sudo_as_admin_successful)", Action.DROP, _HISTORY
-            ),
+            Rule(home, _SHELLS + "_history", Action.DROP, _HISTORY, owned=True),
+            Rule(home, _HISTORIES, Action.DROP, _HISTORY, owned=True),
             Rule(home, r"\.ansible_async", Action.DROP, _TEMPORARY),
             Rule(f"{home}/.ansible", r"tmp|cp|facts|\.lock", Action.DROP, _TEMPORARY),
             Rule(f"{home}/.cache", r"pip|uv|ansible-compat", Action.DROP, _CACHE),

@@ -19,16 +19,17 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from ansible_collections.bakery.images.plugins.module_utils.beneath import DIRECTORY, REGULAR
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import Directory
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 
+# The longest path that a program can open has one byte less (linux/limits.h).
+PATH_MAX = 4096
 OPAQUE = "trusted.overlay.opaque"
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EBADF)
-_NO_DIRECTORY = -1
 _DESCRIPTORS = 65536
 _HIDDEN_DATA = ("trusted.overlay.metacopy", "trusted.overlay.redirect")
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: a fifo put in the place of a file must not hang the reader.
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+# Far more than any image has, and what a walk can still hold in memory.
+MOST_ENTRIES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,18 @@ class Entry:
 
     def open(self) -> int:
         """A descriptor for reading this regular file; never follows a link, never blocks."""
-        return os.open(self.name, _OPEN_FILE, dir_fd=self.parent)
+        assert stat.S_ISREG(self.status.st_mode)
+        return os.open(self.name, REGULAR, dir_fd=self.parent)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
     layer: int
-    descriptor: int
+    directory: Directory
+
+    @property
+    def descriptor(self) -> int:
+        return self.directory.descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +87,21 @@ def is_whiteout(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
+def is_opaque(directory: int) -> bool:
+    """Whether an open directory hides what the layers below have in it."""
+    try:
+        return os.getxattr(directory, OPAQUE) == b"y"
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return False
+        raise
+
+
 @contextmanager
 def opened(path: str) -> Iterator[int]:
     """A descriptor of the directory ``path``; StoreError if it cannot be opened."""
     try:
-        descriptor = os.open(path, _OPEN_DIRECTORY)
+        descriptor = os.open(path, DIRECTORY)
     except OSError as error:
         raise StoreError(f"cannot open {path}: {error.strerror}") from error
     try:
@@ -101,16 +117,24 @@ def walk(trees: list[str]) -> Generator[Entry, None, None]:
     """
     _raise_descriptor_limit()
     with ExitStack() as stack:
-        sources = [_Source(layer, stack.enter_context(opened(tree))) for layer, tree in enumerate(trees)]
+        sources = [
+            _Source(layer, Directory(stack.enter_context(opened(tree)))) for layer, tree in enumerate(trees)
+        ]
         sources.reverse()
         frames = [_directory(b"", b".", sources=sources, parent=sources[0].descriptor)]
         stack.callback(_close_all, frames)
         # An explicit stack: a tree may be deeper than Python's recursion limit.
+        count = 0
         while frames:
             item = next(frames[-1], None)
             if item is None:
                 frames.pop()
             elif isinstance(item, Entry):
+                count += 1
+                if count > MOST_ENTRIES:
+                    raise StoreError(
+                        f"a layer has more than {MOST_ENTRIES} entries; no image can be made of it"
+                    )
                 yield item
             else:
                 frames.append(_descend(item))
@@ -122,7 +146,7 @@ def _close_all(frames: list[_Frame]) -> None:
 
 
 def _raise_descriptor_limit() -> None:
-    """A descriptor per level and layer is open at a time, more than the default limit of 1024 allows."""
+    """Some descriptors per layer are open at a time, more than the default limit of 1024 allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -158,22 +182,26 @@ def _directory(
 
 def _descend(deeper: _Deeper) -> _Frame:
     """Walk a directory that several layers may have; the first that has something else ends the merge."""
-    with ExitStack() as stack:
-        sources: list[_Source] = []
-        ended = False
+    sources: list[_Source] = []
+    ended = False
+    try:
         for source in deeper.found:
             try:
-                descriptor = os.open(deeper.name, _OPEN_DIRECTORY, dir_fd=source.descriptor)
+                directory = source.directory.enter(deeper.name)
             except OSError as error:
                 if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                     raise
                 ended = True
                 break
-            stack.callback(os.close, descriptor)
-            sources.append(_Source(source.layer, descriptor))
+            sources.append(_Source(source.layer, directory))
         # What is not a directory in a lower layer hides everything below it, like an opaque directory.
         parent = deeper.found[0].descriptor
         yield from _directory(deeper.path, deeper.name, sources=sources, parent=parent, hides=ended)
+        for source in sources:
+            source.directory.leave()
+    finally:
+        for source in sources:
+            source.directory.close()
 
 
 def _visible(path: bytes, sources: list[_Source]) -> tuple[list[_Source], bool]:
@@ -226,52 +254,12 @@ def _entry(path: bytes, name: bytes, source: _Source) -> Entry:
     return Entry(path, name, status, source.layer, source.descriptor)
 
 
-def open_beneath(tree: int, path: bytes) -> int | None:
-    """Open the regular file ``path`` below the directory descriptor ``tree`` for reading, or None.
-
-    None also when a component is a symbolic link or the file is of another type.
-    """
-    with _parent_beneath(tree, path) as parent:
-        try:
-            descriptor = os.open(os.path.basename(path), _OPEN_FILE, dir_fd=parent)
-        except OSError as error:
-            if error.errno in _NOT_THERE:
-                return None
-            raise
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    return None
-
-
-def lstat_beneath(tree: int, path: bytes) -> os.stat_result | None:
-    """The status of ``path`` below ``tree``, or None; None also when a parent is a symbolic link."""
-    with _parent_beneath(tree, path) as parent:
-        try:
-            return os.stat(os.path.basename(path), dir_fd=parent, follow_symlinks=False)
-        except OSError as error:
-            if error.errno in _NOT_THERE:
-                return None
-            raise
-
-
-@contextmanager
-def _parent_beneath(tree: int, path: bytes) -> Iterator[int]:
-    """The directory holding ``path``; -1, which no call takes, if there is none."""
-    directory = os.dup(tree)
-    try:
-        for part in path.split(b"/")[:-1]:
-            deeper = os.open(part, _OPEN_DIRECTORY, dir_fd=directory)
-            os.close(directory)
-            directory = deeper
-    except OSError as error:
-        if error.errno not in _NOT_THERE:
-            raise
-        yield _NO_DIRECTORY
-    else:
-        yield directory
-    finally:
-        os.close(directory)
+def too_long(path: bytes) -> str:
+    """What to say of a path that no engine could unpack."""
+    return (
+        f"/{display(path[:60])}… is {path.count(b'/')} directories deep, and its path of {len(path)} bytes "
+        f"is longer than the {PATH_MAX - 1} that can be opened; an image cannot hold it, so remove it"
+    )
 
 
 def display(path: bytes) -> str:

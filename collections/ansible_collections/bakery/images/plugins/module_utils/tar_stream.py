@@ -16,11 +16,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ansible_collections.bakery.images.plugins.module_utils import tar_header
+from ansible_collections.bakery.images.plugins.module_utils.content_attributes import (
+    kept_attributes,
+    kept_attributes_in,
+)
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
+    PATH_MAX,
     Entry,
     display,
     refuse_hidden_data,
+    too_long,
     walk,
 )
 from ansible_collections.bakery.images.plugins.module_utils.tar_header import Member
@@ -28,6 +34,9 @@ from ansible_collections.bakery.images.plugins.module_utils.tar_header import Me
 WHITEOUT_PREFIX = b".wh."
 OPAQUE_WHITEOUT = b".wh..wh..opq"
 CHUNK = 1 << 20
+
+_SECTOR = 512
+_LARGEST_HOLE = 64 << 30
 
 Sink = Callable[[bytearray], None]
 
@@ -146,7 +155,7 @@ class _LayerWriter:
     def _add_directory(self, entry: Entry) -> None:
         self._refuse_reserved_name(entry)
         name = entry.path + b"/" if entry.path else b"./"
-        xattrs = _xattrs(entry, entry.descriptor)
+        xattrs = _xattrs(entry, kept_attributes(entry.descriptor))
         self._header(entry, Member(name, tar_header.DIRECTORY, xattrs=xattrs))
         if entry.hides and not self.whole:
             prefix = name if entry.path else b""
@@ -175,7 +184,15 @@ class _LayerWriter:
         descriptor = entry.open()
         try:
             size = entry.status.st_size
-            self._header(entry, Member(entry.path, size=size, xattrs=_xattrs(entry, descriptor)))
+            if size - entry.status.st_blocks * _SECTOR > _LARGEST_HOLE:
+                raise StoreError(
+                    f"/{display(entry.path)} is a sparse file of {size} bytes, nearly all of them holes, and "
+                    "an image would hold every one; remove it, or make it when the image starts"
+                )
+            names = os.listxattr(descriptor)
+            refuse_hidden_data(entry.path, names)
+            xattrs = _xattrs(entry, kept_attributes(descriptor, names))
+            self._header(entry, Member(entry.path, size=size, xattrs=xattrs))
             if self.blocks.copy_from(descriptor, size) != size:
                 raise StoreError(f"{display(entry.path)} became shorter while its layer was being packed")
             self.blocks.write(tar_header.padding(size))
@@ -189,10 +206,15 @@ class _LayerWriter:
             device = (os.major(entry.status.st_rdev), os.minor(entry.status.st_rdev))
         elif kind == stat.S_IFLNK:
             link = os.readlink(entry.name, dir_fd=entry.parent)
-        self._header(entry, Member(entry.path, _SPECIAL[kind], link=link, device=device))
+        xattrs = {}
+        if kind != stat.S_IFLNK:  # acl(5) and xattr(7): a symbolic link has neither
+            xattrs = _xattrs(entry, kept_attributes_in(entry.parent, entry.name))
+        self._header(entry, Member(entry.path, _SPECIAL[kind], link=link, device=device, xattrs=xattrs))
 
     def _header(self, entry: Entry, member: Member) -> None:
         status = entry.status
+        if len(entry.path) >= PATH_MAX:
+            raise StoreError(too_long(entry.path))
         mtime = status.st_mtime_ns // 1_000_000_000
         if self.epoch is not None and mtime > self.epoch:
             mtime = self.epoch
@@ -218,16 +240,12 @@ class _LayerWriter:
             )
 
 
-def _xattrs(entry: Entry, descriptor: int) -> dict[bytes, bytes]:
-    """The attributes that belong to the content: file capabilities and the user's own."""
-    names = os.listxattr(descriptor)
-    if not names:
-        return {}
-    refuse_hidden_data(entry.path, names)
-    kept: dict[bytes, bytes] = {}
-    for name in names:
-        if name == "security.capability" or name.startswith("user."):
-            if "=" in name:
-                raise StoreError(f"the extended attribute '{name}' cannot be in a tar archive; remove it")
-            kept[os.fsencode(name)] = os.getxattr(descriptor, name)
-    return kept
+def _xattrs(entry: Entry, kept: dict[str, bytes]) -> dict[bytes, bytes]:
+    """The attributes as a tar archive has them."""
+    for name in kept:
+        if "=" in name:
+            raise StoreError(
+                f"/{display(entry.path)} has the extended attribute '{name}', "
+                "whose name cannot be in a tar archive; remove it"
+            )
+    return {os.fsencode(name): value for name, value in kept.items()}

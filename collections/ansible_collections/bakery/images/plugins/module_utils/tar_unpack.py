@@ -15,10 +15,16 @@ import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from ansible_collections.bakery.images.plugins.module_utils.compression import Readable
+from ansible_collections.bakery.images.plugins.module_utils.content_attributes import is_kept
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import (
+    Directory,
+    close_below,
+    remove_tree,
+)
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
     OPAQUE,
@@ -162,6 +168,7 @@ class _Unpacker:
         if not member.issym():
             # A device or fifo just made here under this name: nothing follows.
             os.chmod(name, member.mode & 0o7777, dir_fd=directory)
+            _set_xattrs(os.fsencode(f"/proc/self/fd/{directory}/") + name, member)
         os.utime(name, ns=_times(member), dir_fd=directory, follow_symlinks=False)
 
     def _hard_link(self, member: tarfile.TarInfo, directory: int, name: bytes) -> None:
@@ -181,16 +188,18 @@ class _Unpacker:
 
         Symbolic links are resolved as in a chroot: absolute ones from the tree's root, where ``..`` ends.
         """
-        with ExitStack() as stack:
-            way = [(self.root, b"")]
-            left = parts[::-1]
-            links = 0
+        here = Directory(self.root)
+        real: _Parts = []
+        left = parts[::-1]
+        links = 0
+        try:
             while left:
                 part = left.pop()
                 if part == b"..":
-                    way = way[:-1] or way
+                    here = here.leave() if real else here
+                    del real[-1:]
                     continue
-                current = way[-1][0]
+                current = here.descriptor
                 status = _lstat(current, part)
                 if status is not None and stat.S_ISLNK(status.st_mode):
                     links += 1
@@ -199,14 +208,17 @@ class _Unpacker:
                             f"too many symbolic links at /{display(b'/'.join(parts))} in the layer"
                         )
                     target = os.readlink(part, dir_fd=current)
-                    way = way[:1] if target.startswith(b"/") else way
+                    if target.startswith(b"/"):
+                        close_below(here)
+                        here, real = Directory(self.root), []
                     left.extend(_components(target)[::-1])
                     continue
                 self._ensure_directory(current, part, status, create=create)
-                descriptor = os.open(part, _OPEN_DIRECTORY, dir_fd=current)
-                stack.callback(os.close, descriptor)
-                way.append((descriptor, part))
-            yield way[-1][0], [name for _descriptor, name in way[1:]]
+                here = here.enter(part)
+                real.append(part)
+            yield here.descriptor, real
+        finally:
+            close_below(here)
 
     def _ensure_directory(
         self, parent: int, name: bytes, status: os.stat_result | None, *, create: bool
@@ -242,19 +254,8 @@ def _lstat(directory: int, name: bytes) -> os.stat_result | None:
 
 def _clear(directory: int, name: bytes) -> None:
     """Remove what an earlier member put there; a later one of the same name replaces it."""
-    status = _lstat(directory, name)
-    if status is None:
-        return
-    if not stat.S_ISDIR(status.st_mode):
-        os.unlink(name, dir_fd=directory)
-        return
-    deeper = os.open(name, _OPEN_DIRECTORY, dir_fd=directory)
-    try:
-        for child in os.listdir(deeper):
-            _clear(deeper, os.fsencode(child))
-    finally:
-        os.close(deeper)
-    os.rmdir(name, dir_fd=directory)
+    with suppress(FileNotFoundError):
+        remove_tree(directory, name)
 
 
 def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, *, directory: int, name: bytes) -> None:
@@ -278,15 +279,16 @@ def copy_member(archive: tarfile.TarFile, member: tarfile.TarInfo, out: IO[bytes
         shutil.copyfileobj(source, out, _COPY)
 
 
-def _set_xattrs(descriptor: int, member: tarfile.TarInfo) -> None:
+def _set_xattrs(file: int | bytes, member: tarfile.TarInfo) -> None:
     for key, value in member.pax_headers.items():
         if key.startswith(_XATTR):
             name = key.removeprefix(_XATTR)
-            if name == "security.capability" or name.startswith("user."):
-                os.setxattr(descriptor, name, value.encode("utf-8", "surrogateescape"))
+            if is_kept(name):
+                os.setxattr(file, name, value.encode("utf-8", "surrogateescape"))
 
 
 def _times(member: tarfile.TarInfo) -> tuple[int, int]:
     """Access and modification time in ns: whole seconds, as our own layers have."""
-    seconds = int(member.mtime // 1)
+    # Engines have no time before 1970 and set this one instead.
+    seconds = max(int(member.mtime // 1), 0)
     return seconds * 1_000_000_000, seconds * 1_000_000_000

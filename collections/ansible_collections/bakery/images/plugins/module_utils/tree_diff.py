@@ -10,11 +10,16 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ansible_collections.bakery.images.plugins.module_utils.content_attributes import (
+    kept_attributes,
+    kept_attributes_in,
+)
 from ansible_collections.bakery.images.plugins.module_utils.contents_program import KINDS
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import Entry, walk
 
 _READ = 1 << 20
+_NEVER_OPENED = (stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,11 @@ def _content_aspects(ours: Entry, theirs: Entry, kind: int) -> Iterator[str]:
             yield "device"
     elif kind == stat.S_IFREG:
         yield from _file_aspects(ours, theirs)
-    elif kind == stat.S_IFDIR and _xattrs(ours.descriptor) != _xattrs(theirs.descriptor):
+    if kind in _NEVER_OPENED:
+        before, after = (kept_attributes_in(entry.parent, entry.name) for entry in (ours, theirs))
+        if before != after:
+            yield "attributes"
+    elif kind == stat.S_IFDIR and kept_attributes(ours.descriptor) != kept_attributes(theirs.descriptor):
         yield "attributes"
 
 
@@ -123,7 +132,7 @@ def _file_aspects(ours: Entry, theirs: Entry) -> Iterator[str]:
                 yield "content"
             elif not _same_bytes(left, right):
                 yield "content"
-            if _xattrs(left) != _xattrs(right):
+            if kept_attributes(left) != kept_attributes(right):
                 yield "attributes"
         finally:
             os.close(right)
@@ -138,13 +147,6 @@ def _same_bytes(left: int, right: int) -> bool:
             return False
         if not ours:
             return True
-
-
-def _xattrs(descriptor: int) -> dict[str, bytes]:
-    names = os.listxattr(descriptor)
-    return {
-        n: os.getxattr(descriptor, n) for n in names if n == "security.capability" or n.startswith("user.")
-    }
 
 
 def _clamped(status: os.stat_result, epoch: int) -> int:

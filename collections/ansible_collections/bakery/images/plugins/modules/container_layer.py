@@ -15,6 +15,8 @@ description:
   - Stops the machine, takes everything out that belongs to the bake and not to the image (machine identity,
     SSH host keys, logs, caches, histories, package lists), freezes what is left by a rename, packs it into a
     tar with its digest, and removes the machine.
+  - What a role deleted stays deleted, and what it emptied stays empty. Logs that are not those of package
+    managers and logins stay, without their content. What was taken out is told in RV(layer.sealed).
 extends_documentation_fragment:
   - bakery.images.home.container
   - bakery.images.home
@@ -48,6 +50,11 @@ options:
     type: str
     choices: [gzip, zstd]
     default: gzip
+  keep:
+    description: Absolute paths that sealing leaves as they are, each with all that is in it.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -95,6 +102,12 @@ layer:
     packages:
       description: Packages that were added, removed and changed.
       type: dict
+    sealed:
+      description:
+        - What sealing took away. C(entries) has C(path), C(what) (removed, emptied, or hidden where the
+          layers below have something there) and C(reason) of the first thousand, C(more) how many there are
+          beyond.
+      type: dict
     seconds:
       description: How long it took to stop, seal, freeze and pack.
       type: dict
@@ -108,7 +121,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
+from ansible_collections.bakery.images.plugins.module_utils.checkpoint import Checkpoint, checkpoint
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
 from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
@@ -125,6 +138,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "version": {"type": "str", "default": ""},
             "created_by": {"type": "str", "default": ""},
             "compression": {"type": "str", "choices": ["gzip", "zstd"], "default": "gzip"},
+            "keep": {"type": "list", "elements": "str", "default": []},
         },
     )
 
@@ -136,9 +150,10 @@ def freeze(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     if not apply:
         return {"changed": True}
     about = {name: params[name] for name in ("role", "version", "created_by")}
-    frozen = checkpoint(
-        throwaways, journal, epoch=params["epoch"], about=about, compression=params["compression"]
+    wanted = Checkpoint(
+        epoch=params["epoch"], about=about, compression=params["compression"], keep=tuple(params["keep"])
     )
+    frozen = checkpoint(throwaways, journal, wanted)
     sealed = {"removed": frozen.sealed.removed, "clamped": frozen.sealed.clamped}
     return {"changed": True, "layer": frozen.layer, "sealed": sealed, "warnings": frozen.sealed.notes}
 

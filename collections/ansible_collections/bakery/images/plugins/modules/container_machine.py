@@ -78,7 +78,10 @@ options:
     type: str
     default: ''
   keep_as:
-    description: With O(state=absent), keep what was changed in the machine under C(failed/) by this name.
+    description:
+      - With O(state=absent), keep what was changed in the machine under C(failed/) by this name.
+      - Nothing is kept where less than 256 MiB of the disk are left and what was changed takes more than
+        that.
     type: str
 """
 
@@ -134,7 +137,11 @@ machine:
       elements: str
 kept:
   description: Directory that holds what was kept of a discarded machine.
-  returned: when O(keep_as) is given and the machine existed
+  returned: when O(keep_as) is given and the machine was kept
+  type: str
+not_kept:
+  description: Why nothing was kept of a discarded machine.
+  returned: when O(keep_as) is given and the machine was not kept
   type: str
 """
 
@@ -211,7 +218,8 @@ def ensure_absent(throwaways: Throwaways, params: dict[str, Any], *, apply: bool
         return {"changed": exists}
     result: dict[str, Any] = {"changed": True}
     if params["keep_as"] and journal is not None:
-        result["kept"] = keep_failed(throwaways, journal, name=params["keep_as"])
+        kept = keep_failed(throwaways, journal, name=params["keep_as"])
+        result |= {"not_kept": kept.refusal} if kept.refusal else {"kept": kept.path}
     throwaways.discard(machine_id)
     return result
 

@@ -34,6 +34,11 @@ options:
     description: Python in the machine, 3.8 or newer.
     type: str
     default: /usr/bin/python3
+  keep:
+    description: Absolute paths that are left as they are, each with all that is in it.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: bakery.images.ec2_image
 """
@@ -73,7 +78,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.ec2_contents import ImageContents
-from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing import exec_words, seal_machine
+from ansible_collections.bakery.images.plugins.module_utils.ec2_sealing import (
+    SealingAsked,
+    exec_words,
+    seal_machine,
+)
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines
 from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
@@ -89,6 +98,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
         argument_spec={
             "id": {"type": "str", "required": True},
             "interpreter": {"type": "str", "default": "/usr/bin/python3"},
+            "keep": {"type": "list", "elements": "str", "default": []},
         },
     )
 
@@ -101,7 +111,8 @@ def ensure_sealed(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     journal = machines.find(params["id"])
     # What is older is as the base has it.
     since = journal.created - _CLOCKS_DIFFER_S if journal else 0.0
-    counts, contents = seal_machine(words, interpreter=params["interpreter"], apply=apply, since=since)
+    asked = SealingAsked(params["interpreter"], apply=apply, keep=tuple(params["keep"]), since=since)
+    counts, contents = seal_machine(words, asked)
     result = {"changed": any(counts.values()), **counts}
     if apply:
         ImageContents(root).take(params["id"], contents)
