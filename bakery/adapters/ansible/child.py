@@ -55,11 +55,13 @@ def prepare_terminal() -> None:
 
 
 def load_masking() -> ModuleType:
-    """The module beside this file, without putting the package on the import path of every plug-in."""
-    spec = importlib.util.spec_from_file_location("bakery_masking", Path(__file__).with_name("masking.py"))
+    """The package beside this file, without putting it on the import path of every plug-in."""
+    folder = Path(__file__).with_name("masking")
+    spec = importlib.util.spec_from_file_location("bakery_masking", folder / "__init__.py")
     if spec is None or spec.loader is None:
-        sys.exit("bakery's masking.py is missing")
+        sys.exit("bakery's masking is missing")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # the parts of a package look for it there
     spec.loader.exec_module(module)
     return module
 
