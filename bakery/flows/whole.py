@@ -64,7 +64,7 @@ def _bake_once(kitchen: Kitchen, job: ImageJob, **options: Any) -> Mapping[str, 
         minded_machine(kitchen, target, purpose=KEEPING if job.keep else "bake", role_set=name) as builder,
     ):
         told = {
-            **image_variables(kitchen, job),
+            **image_variables(job),
             **owner,
             **options,
             "bakery_role_set": name,
@@ -133,7 +133,7 @@ def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:
     found = kitchen.run("find.yml", plan.target, asked).get("found")
     if not found:
         return None
-    told, known = image_variables(kitchen, job), plan.image
+    told, known = image_variables(job), plan.image
     if found.get("unfinished"):
         found = _hand_out(kitchen, plan, found, told=told)
     elif known and known.artifact["id"] == found["artifact"]["id"]:

@@ -18,7 +18,8 @@ class RoleSource:
     ``names`` are the identifiers in its files. ``dynamic`` says why every variable reaches it
     (``lookup('vars', …)``
     and the like), or is None. ``uses`` are the other roles it can run (dependencies, includes).
-    ``vaults`` are the encrypted files of variables that Ansible always reads for it.
+    ``vaults`` are the encrypted files of variables that Ansible always reads for it, ``sealed`` all that is
+    encrypted in its files.
     """
 
     name: str
@@ -31,3 +32,4 @@ class RoleSource:
     uses: tuple[str, ...]
     checks: Path | None
     vaults: tuple[VaultText, ...] = ()
+    sealed: tuple[VaultText, ...] = ()

@@ -9,6 +9,8 @@ Hidden are a secret as it stands, in the forms that programs print it in, and pi
 - fewer: only where they are the whole of a value;
 - at least 8 characters: also wrapped, indented, folded, quoted, escaped, or escaped twice;
 - at least 16 characters: also a piece of two thirds of it, or of 32 characters.
+
+Where a secret is not known, no text is shown at all.
 """
 
 from __future__ import annotations
@@ -16,5 +18,15 @@ from __future__ import annotations
 from .ledger import Ledger
 from .masker import MASK, Masker
 from .parts import COMMON as _COMMON
+from .withholding import WITHHELD, withheld, withheld_checks, withheld_text
 
-__all__ = ["MASK", "_COMMON", "Ledger", "Masker"]
+__all__ = [
+    "MASK",
+    "WITHHELD",
+    "_COMMON",
+    "Ledger",
+    "Masker",
+    "withheld",
+    "withheld_checks",
+    "withheld_text",
+]

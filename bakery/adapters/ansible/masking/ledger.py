@@ -27,6 +27,11 @@ class Ledger:
             # One write on the open file that all processes share: it moves the position that all of them use.
             os.write(self._file, _LENGTH.pack(len(plaintext)) + plaintext)
 
+    def all(self) -> tuple[bytes, ...]:
+        """Everything that was added, by any process, in order."""
+        size = os.fstat(self._file).st_size
+        return tuple(dict.fromkeys(_records(os.pread(self._file, size, 0))[0]))
+
     def news(self) -> tuple[bytes, ...]:
         """What was added, by any process, since the last call."""
         size = os.fstat(self._file).st_size
