@@ -13,9 +13,9 @@ from bakery.adapters.ansible.processes import OWNER_PID, RUN_MARKER
 from bakery.adapters.ansible.targets import wanted_environment
 from bakery.model.run import Run
 
-# What the tools that modules start need to know about the user and the network. What one kind of target needs,
-# its credentials above all, that kind names itself. No SSH agent: no key of the user's is for a throwaway
-# machine.
+# What the tools that modules start need to know about the user and the network. What one kind of target
+# needs, its credentials above all, that kind names itself. No SSH agent: no key of the user's is for a
+# throwaway machine.
 _PASSED = frozenset(
     {
         "PATH",
