@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import BakeryError, ChecksError
+from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import KEEPING, Kitchen, minded_machine, now_text
 from bakery.model.plan import SetPlan
 from bakery.model.project import Project, Secrets
@@ -123,9 +124,11 @@ def make_image(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
 
 def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], *, seconds: float) -> ImageRecord:
     """Record a verified image. Failed checks mean: no record, but an attempt that can be looked into."""
-    checks = checks_of(kitchen, up, report_path(kitchen, job.plan))
+    target = job.plan.target
+    checks = checks_of(kitchen, up, target, report=report_path(kitchen, job.plan))
+    artifact = handed_up(up, "artifact", target)
     if checks.failed or not checks.passed:
-        raise _refuse(kitchen, job, up["artifact"], checks=checks)
+        raise _refuse(kitchen, job, artifact, checks=checks)
     plan = job.plan
     record = ImageRecord(
         role_set=plan.role_set.name,
@@ -133,13 +136,13 @@ def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], *, seco
         project=job.project.name,
         fingerprint=plan.fingerprint,
         checks_digest=plan.checks_digest,
-        artifact=_named_artifact(up),
+        artifact=_named_artifact(up, artifact),
         base=job.base.name,
         base_digest=job.base.digest,
         layers=tuple(layer.key for layer in job.layers),
         ancestry=plan.role_set.ancestry,
         checks=checks,
-        names=tuple(up.get("names", ())),
+        names=tuple(map(str, up.get("names") or ())),
         seconds=round(seconds, 3),
         made=now_text(),
         inputs={
@@ -160,14 +163,14 @@ def newest_of_name(images: Iterable[ImageRecord], image: ImageRecord) -> ImageRe
     return named[-1] if named else None
 
 
-def _named_artifact(up: Mapping[str, Any]) -> dict[str, Any]:
+def _named_artifact(up: Mapping[str, Any], artifact: Mapping[str, Any]) -> dict[str, Any]:
     """The artifact, where its names say it is: tools take a name where they do not take a digest."""
-    return {**up["artifact"], "location": up.get("location") or up["artifact"]["location"]}
+    return {**artifact, "location": up.get("location") or artifact["location"]}
 
 
-def checks_of(kitchen: Kitchen, up: Mapping[str, Any], report: Path) -> CheckReport:
+def checks_of(kitchen: Kitchen, up: Mapping[str, Any], target: str, *, report: Path) -> CheckReport:
     """The checks' outcome as the verify step handed it up; how each went is kept in the file ``report``."""
-    told = up["checks"]
+    told = handed_up(up, "checks", target)
     if "results" in told:
         kept = {name: told[name] for name in ("passed", "failed", "skipped", "results") if name in told}
         kitchen.keep_report(report, {"checks" if name == "results" else name: kept[name] for name in kept})
@@ -176,7 +179,7 @@ def checks_of(kitchen: Kitchen, up: Mapping[str, Any], report: Path) -> CheckRep
         passed=int(told["passed"]),
         failed=int(told["failed"]),
         report=told.get("report"),
-        failures=tuple(told.get("failures", ())),
+        failures=tuple(told.get("failures") or ()),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakery.errors import InputError
+from bakery.flows.handed_up import handed_up
 from bakery.flows.images import SHORT, checks_of
 from bakery.flows.kitchen import Kitchen, minded_machine
 from bakery.flows.repair import forgetting_what_is_corrupt
@@ -123,7 +124,8 @@ def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]
                     "bakery_apt_scope": inside.base_digest,
                 },
             )
-        return use(up["machine"])
+        entry_point = "boot" if inside.artifact else "launch"
+        return use(handed_up(up, "machine", inside.target, entry_point=entry_point))
 
 
 def vaults_of(kitchen: Kitchen, image: ImageRecord) -> tuple[VaultText, ...]:
@@ -157,4 +159,4 @@ def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) 
             },
         )
         machine.gone()
-    return checks_of(kitchen, up, report)
+    return checks_of(kitchen, up, image.target, report=report)

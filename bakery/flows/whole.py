@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, ProvisionError
+from bakery.flows.handed_up import handed_up
 from bakery.flows.images import ImageJob, image_variables, record_image
 from bakery.flows.kitchen import KEEPING, BaseGone, Kitchen, error_of, minded_machine
 from bakery.flows.layers import provision_of
@@ -133,6 +134,8 @@ def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:
     found = kitchen.run("find.yml", plan.target, asked).get("found")
     if not found:
         return None
+    for name in ("artifact", "checks"):
+        handed_up(found, name, plan.target, entry_point="find")
     told, known = image_variables(job), plan.image
     if found.get("unfinished"):
         found = _hand_out(kitchen, plan, found, told=told)
@@ -152,4 +155,4 @@ def _hand_out(
         plan.target,
         {**told, "bakery_artifact": dict(found["artifact"]), "bakery_checked": {"checks": found["checks"]}},
     )
-    return {**found, "artifact": up["artifact"]}
+    return {**found, "artifact": handed_up(up, "artifact", plan.target, entry_point="point")}
