@@ -96,8 +96,7 @@ FORGOTTEN = [
     (
         "last_layer.yml",
         with_odd("checks", "failures", ["test_a"]),
-        "something that is not a list of a check and a message each as 'checks.failures'"
-        " in its entry point 'verify'",
+        "something that is not a list of a check and a message each as 'checks.failures' in its entry point",
     ),
 ]  # fmt: skip
 
@@ -112,7 +111,7 @@ def test_an_incomplete_result_is_a_sentence(
     result = shop.bake_one("web")
     assert result.status is Status.FAILED
     assert isinstance(result.error, MachineError)
-    assert result.error.message.endswith(f"handed up {said}")
+    assert result.error.message.partition(" handed up ")[2].startswith(said)
     assert shop.catalog.images() == ()
     assert shop.catalog.open_machines() == ()
 
