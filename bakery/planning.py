@@ -10,7 +10,7 @@ from typing import Any
 from bakery.errors import InputError
 from bakery.model.fingerprint import fingerprint, fingerprint_variables
 from bakery.model.plan import LayerNode, Plan, SetPlan, World
-from bakery.model.project import BaseSpec, Project, RoleSet, RoleUse, VaultText
+from bakery.model.project import BaseSpec, Project, RoleSet, RoleUse, Secrets, VaultText
 from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
 from bakery.model.role_source import RoleSource, RunsHere
 from bakery.variables import vaults_in, visible_variables
@@ -102,6 +102,7 @@ class _SetPlanning:
             latest_of=self._latest_of(image),
             layered=configured.kind.layered if configured else True,
             shared=configured.kind.shared if configured else False,
+            secrets=self._secrets(nodes),
         )
 
     @property
@@ -168,6 +169,20 @@ class _SetPlanning:
     def _runs_here(self, use: RoleUse) -> tuple[RunsHere, ...]:
         """What acts on this host in the role and in those that it can run."""
         return tuple(one for source in _closure(use.name, self.world.roles) for one in source.runs_here)
+
+    def _secrets(self, nodes: tuple[LayerNode, ...]) -> Secrets:
+        """Everything encrypted that a role of the set could read, named by a variable or not."""
+        world = self.world
+        needed = tuple(dict.fromkeys(text for node in nodes for text in node.vaults))
+        others: list[VaultText] = []
+        for use in self.role_set.roles:
+            others += vaults_in([use.vars, use.set_vars])
+            others += vaults_in([world.vars_files[str(path)] for path in use.vars_files])
+            others += (text for path in use.inputs for text in world.input_vaults.get(str(path), ()))
+            others += (text for source in _closure(use.name, world.roles) for text in source.sealed)
+        return Secrets(needed, vault=self.project.vault).with_others(
+            text for text in others if text not in needed
+        )
 
     def _inputs(self, use: RoleUse, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The named parts of a layer's key, except its parent.

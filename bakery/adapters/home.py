@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 from bakery.errors import MachineError
+
+# Checks may say what only root could read.
+_CLOSED = ("reports", "crashes")
+_OTHERS = 0o077
 
 
 def ensure_home(home: Path) -> Path:
     """Create ``home`` if need be; returns it.
 
     Root's may be passed through (0711): machines are entered from there as other users; what is secret in it
-    has a mode of its own. Anybody else's is theirs alone (0700). Raises MachineError when it cannot be used.
+    has a mode of its own. Anybody else's is theirs alone (0700). What an older bakery left open in it is closed.
+    Raises MachineError when it cannot be used.
     """
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
@@ -26,7 +32,19 @@ def ensure_home(home: Path) -> Path:
             f"cannot write to {home}",
             hint="run bakery as its owner or set BAKERY_HOME to a directory of yours",
         )
+    for name in _CLOSED:
+        _close(home / name)
     return home
+
+
+def _close(folder: Path) -> None:
+    """Take a folder of ours, and the files in it, from everybody but their owner."""
+    with contextlib.suppress(OSError):  # not there, or somebody else's: the home's owner will do it
+        if folder.stat(follow_symlinks=False).st_mode & _OTHERS:
+            folder.chmod(0o700)
+            for entry in os.scandir(folder):
+                if entry.is_file(follow_symlinks=False):
+                    Path(entry.path).chmod(0o600)
 
 
 def _reason(error: OSError) -> str:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from bakery.cli.text import clean
+from bakery.cli.output import say
 from bakery.errors import BakeryError
 from bakery.model.result import OnError
 
@@ -34,7 +34,7 @@ class Asking:
 
     def __call__(self, error: BakeryError) -> OnError:
         with self._guard, self._paused():
-            print(f"{clean(str(error))}\n{_QUESTION}", end="", file=sys.stderr, flush=True)
+            say(f"{error}\n{_QUESTION}", sys.stderr, end="")
             reply = self._read_reply()
         if reply is None or reply.startswith("d"):
             return OnError.DISCARD

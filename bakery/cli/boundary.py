@@ -7,12 +7,13 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from types import TracebackType
 
 import click
 
 from bakery.cli.command import UnknownName, wants_json
 from bakery.cli.documents import ErrorBody
-from bakery.cli.output import print_document
+from bakery.cli.output import print_document, say
 from bakery.cli.text import clean, one_line
 from bakery.errors import BakeryError, ExitCode, InputError, InputErrors, InterruptedBake
 
@@ -75,7 +76,7 @@ def complain(error: BakeryError) -> None:
     mistakes = error.errors if isinstance(error, InputErrors) else (error,)
     for mistake in mistakes:
         prefix = "" if mistake.where else "bakery: "
-        print(f"{prefix}{clean(str(mistake))}", file=sys.stderr, flush=True)
+        say(f"{prefix}{mistake}", sys.stderr)
 
 
 def error_body(error: BakeryError) -> ErrorBody:
@@ -125,6 +126,13 @@ def _speak_any_name() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What BAKERY_DEBUG=1 shows: the words of an exception may be anybody's."""
+    import traceback
+
+    say("".join(traceback.format_exception(kind, error, trace)), sys.stderr, end="")
 
 
 def _drop_stdout() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bakery import __version__
 from bakery.cli.session import default_home
+from bakery.cli.text import clean
 
 
 def save(error: BaseException) -> Path | None:
@@ -26,8 +27,9 @@ def save(error: BaseException) -> Path | None:
             if directory.parent.is_dir():
                 directory.mkdir(exist_ok=True, mode=0o700)
             path = directory / name
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(text)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(clean(text))
         except OSError:
             continue
         return path

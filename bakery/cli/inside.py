@@ -39,7 +39,12 @@ def capture(kitchen: Kitchen, inside: Inside, words: Sequence[str]) -> tuple[int
 
 def argv_of(machine: Mapping[str, Any], words: Sequence[str]) -> list[str]:
     """The command line on this host that runs ``words`` inside the machine."""
-    prefix = machine["exec"] if words else machine["shell"]
+    means = "exec" if words else "shell"
+    prefix = machine.get(means)
+    if not isinstance(prefix, list | tuple) or not prefix:
+        raise MachineError(
+            f"the target did not say how to get into its machine: 'machine.{means}' is missing"
+        )
     return [*(str(word) for word in prefix), *words]
 
 

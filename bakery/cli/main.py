@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from bakery import __version__
-from bakery.cli.boundary import guarded
+from bakery.cli.boundary import guarded, show_traceback
 from bakery.cli.command import CONTEXT_SETTINGS, WORDS, Example, VerbGroup, wants_json
 
 VERBS = {
@@ -93,4 +93,5 @@ def bakery() -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run ``argv`` (default: the process's own) and exit with the code that says what happened."""
     arguments = tuple(sys.argv[1:] if argv is None else argv)
+    sys.excepthook = show_traceback
     sys.exit(guarded(bakery, arguments))

@@ -127,7 +127,11 @@ def images(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
 
 def _items(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
+    return [
+        CompletionItem(name)
+        for name in dict.fromkeys(names)
+        if name.startswith(incomplete) and name.isprintable()
+    ]
 
 
 def _session(ctx: click.Context) -> Session:

@@ -7,7 +7,7 @@ import threading
 from typing import Self, TextIO
 
 from bakery.cli.board import Board
-from bakery.cli.text import one_line, seconds, size
+from bakery.cli.text import clean, one_line, seconds, size
 from bakery.model.progress import Event, LayerReady, Note, SetStage, SetTask, Stage
 from bakery.model.run import TaskEnded, TaskProgress
 
@@ -23,6 +23,11 @@ _BAD = {"failed", "unreachable"}
 
 def line_of(board: Board, event: Event, verbosity: int = 0) -> str | None:
     """The line that tells an event, or None if it is not worth one; from ``verbosity`` 1 on tasks are."""
+    line = _line_of(board, event, verbosity)
+    return clean(line).replace("\n", " ") if line else None
+
+
+def _line_of(board: Board, event: Event, verbosity: int) -> str | None:
     match event:
         case Note(role_set=None, text=text):
             return one_line(text)

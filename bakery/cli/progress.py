@@ -9,7 +9,6 @@ from typing import Self, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Column, Table
@@ -127,10 +126,10 @@ def _most_telling(rows: tuple[Row, ...], room: int) -> tuple[tuple[Row, ...], in
 
 
 def _cells(board: Board, row: Row, spinner: Spinner) -> tuple[RenderableType, ...]:
-    name = escape(board.label(row.role_set, row.target))
+    name = one_line(board.label(row.role_set, row.target))
     count = f"{min(row.done + (row.stage is Stage.ROLE), row.total)}/{row.total}" if row.total else ""
     if row.stage is Stage.ROLE:
-        what, task = Text(row.role or "", style="cyan"), _task(row)
+        what, task = Text(one_line(row.role or ""), style="cyan"), _task(row)
     else:
         # The one task of a base's making says no more than the stage does.
         task = "" if row.stage is Stage.BASE else _task(row)
@@ -139,7 +138,7 @@ def _cells(board: Board, row: Row, spinner: Spinner) -> tuple[RenderableType, ..
     style = "red" if row.trouble else ""
     return (
         _mark(row, spinner),
-        Text.from_markup(name, style="bold"),
+        Text(name, style="bold"),
         Text(count, style="dim"),
         what,
         Text(one_line(task), style=style, overflow="ellipsis"),

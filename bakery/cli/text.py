@@ -15,9 +15,36 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _ID = re.compile("[a-z]+-[0-9a-f]+")
 
 
+# Nothing to see, but they turn lines around, hide text or break lines; the last are bytes that are no UTF-8.
+_UNSEEN = frozenset({"Cf", "Zl", "Zp", "Cs"})
+
+
 def clean(text: str) -> str:
-    """``text`` without escape sequences and control characters; new lines stay, tabs become spaces."""
-    return _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n"))).replace("\t", "    ")
+    """``text`` without escape sequences and control characters; new lines stay, tabs become spaces.
+
+    What is there and cannot be seen is written as an escape: bidirectional marks (Unicode, "Bidirectional
+    Algorithm", Annex 9), zero-width characters, line separators of Unicode, lone surrogates.
+    """
+    plain = _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n"))).replace("\t", "    ")
+    if plain.isascii():
+        return plain
+    return "".join(escaped(char) if unicodedata.category(char) in _UNSEEN else char for char in plain)
+
+
+def escaped(name: str) -> str:
+    r"""A name, such as that of a file, whole and on one line: what is not printable is an escape (``\x1b``).
+
+    A byte that is no UTF-8 (a surrogate of PEP 383) is shown as that byte.
+    """
+    if name.isprintable():
+        return name
+    return "".join(char if char.isprintable() else _escape(char) for char in name)
+
+
+def _escape(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def one_line(text: str) -> str:

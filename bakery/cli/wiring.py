@@ -18,6 +18,7 @@ from bakery.adapters.cancel import SignalCancel
 from bakery.adapters.catalog import SqliteCatalog
 from bakery.adapters.locks import FileLocks
 from bakery.adapters.owner import this_owner
+from bakery.adapters.reports import keep_report
 from bakery.adapters.secret import load_secret
 from bakery.cli.session import Session
 from bakery.errors import InputError
@@ -26,6 +27,7 @@ from bakery.flows.kitchen import Kitchen
 from bakery.load.digests import digest_collections, digest_path
 from bakery.load.project import find_project, load_project
 from bakery.load.roles import load_roles
+from bakery.load.sealed_texts import sealed_below
 from bakery.load.vars_files import load_vars_file
 from bakery.model.plan import Plan, Toolchain, World
 from bakery.model.progress import Event
@@ -56,6 +58,7 @@ def open_kitchen(
             watch=watch,
             timeouts=project.timeouts if project else Timeouts(),
             targets=project.targets if project else {},
+            keep_report=keep_report,
         )
 
 
@@ -80,6 +83,7 @@ def read_world(project: Project, kitchen: Kitchen) -> World:
         images=tuple(one for one in kitchen.catalog.images() if artifact_exists(one)),
         vars_files={str(path): load_vars_file(path) for path in vars_files},
         input_digests={str(path): digest_path(path) for path in inputs},
+        input_vaults={str(path): found for path in inputs if (found := sealed_below(path))},
         check_digests={str(path): digest_path(path) for path in checks},
         toolchain=Toolchain(
             architecture=architecture,

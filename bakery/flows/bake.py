@@ -204,7 +204,8 @@ class _Oven:
 
     def _find(self, tray: _Tray) -> ImageRecord | None:
         if tray.plan.shared:
-            return find_shared(self._kitchen, self._job(tray))
+            job = self._job(tray)
+            return find_shared(self._kitchen.hiding(job.secrets), job)
         return _find_recorded(self._kitchen, tray.plan)
 
     def _obtain_layers(self, tray: _Tray, trie: Trie) -> None:
@@ -244,17 +245,18 @@ class _Oven:
             self._say_ready(plan, outcome)
             enter(self._kitchen, plan, Stage.CAPTURE, done=len(plan.nodes))
 
-        told = image_on_top(self._kitchen, self._job(tray))
+        told = image_on_top(self._job(tray))
         return ImageOnTop(told, frozen, watch_image(self._kitchen, plan))
 
     def _make_image(self, tray: _Tray, job: ImageJob) -> Mapping[str, Any]:
         """What the image's steps handed up, in a run of their own or in that of the last layer."""
+        kitchen = self._kitchen.hiding(job.secrets)
         if not tray.plan.layered:
-            return bake_whole(self._kitchen, job)
+            return bake_whole(kitchen, job)
         made = tray.obtained[-1].outcome.image if tray.obtained else None
         if made is None:
-            enter(self._kitchen, tray.plan, Stage.CAPTURE, done=len(tray.plan.nodes))
-            return make_image(self._kitchen, job, watch_image(self._kitchen, tray.plan))
+            enter(kitchen, tray.plan, Stage.CAPTURE, done=len(tray.plan.nodes))
+            return make_image(kitchen, job, watch_image(kitchen, tray.plan))
         if made.failure:
             raise error_of(made.failure)
         return made.up

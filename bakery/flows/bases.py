@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery.errors import MachineError
+from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import Kitchen, LayerCorrupt, minded_machine, now_text
 from bakery.model.progress import Note
 from bakery.model.project import BaseSpec
@@ -43,7 +44,7 @@ def ensure_base(
             raise
         except MachineError as error:
             raise MachineError(error.message, where=base.where, hint=error.hint) from error
-        record = base_record(target, base, up["base"])
+        record = base_record(target, base, handed_up(up, "base", target))
         kitchen.catalog.add_base(record)
         return record
 

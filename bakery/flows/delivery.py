@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import Kitchen
 from bakery.model.records import ImageRecord
 
@@ -13,16 +14,14 @@ from bakery.model.records import ImageRecord
 def load_image(kitchen: Kitchen, image: ImageRecord) -> Mapping[str, Any]:
     """Put the image into the local engine's own store; returns what the target says of it (names, run)."""
     up = kitchen.run("load.yml", image.target, _naming(image))
-    loaded: Mapping[str, Any] = up["loaded"]
-    return loaded
+    return handed_up(up, "loaded", image.target)
 
 
 def export_image(kitchen: Kitchen, image: ImageRecord, file: Path, *, archive: str) -> Mapping[str, Any]:
     """Write the image to ``file``; returns the target's report (path, bytes, digest)."""
     variables = {**_naming(image), "bakery_export": {"path": str(file.resolve()), "format": archive}}
     up = kitchen.run("export.yml", image.target, variables)
-    exported: Mapping[str, Any] = up["exported"]
-    return exported
+    return handed_up(up, "exported", image.target)
 
 
 def _naming(image: ImageRecord) -> dict[str, Any]:

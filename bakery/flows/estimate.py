@@ -8,6 +8,7 @@ from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake
 from bakery.flows.bases import base_record
+from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import BaseGone, Kitchen
 from bakery.model.plan import Plan, SetPlan
 from bakery.model.records import BaseRecord
@@ -41,7 +42,7 @@ def estimate(kitchen: Kitchen, plan: SetPlan, replan: Callable[[BaseRecord], Pla
     try:
         up = kitchen.run("estimate.yml", plan.target, _asked(kitchen, plan))
         if plan.base_record is None:
-            plan = _same(plan, replan(base_record(plan.target, plan.base, up["base"])))
+            plan = _same(plan, replan(base_record(plan.target, plan.base, _base_of(up, plan.target))))
             up = kitchen.run("estimate.yml", plan.target, _asked(kitchen, plan))
     except InterruptedBake:
         raise
@@ -50,11 +51,15 @@ def estimate(kitchen: Kitchen, plan: SetPlan, replan: Callable[[BaseRecord], Pla
     except BakeryError as error:
         return Estimate({}, trouble=error)
     return Estimate(
-        up["estimate"],
-        tuple(up["sections"]),
+        handed_up(up, "estimate", plan.target),
+        tuple(up.get("sections") or ()),
         found=up.get("found") or None,
         unfinished=tuple(up.get("unfinished") or ()),
     )
+
+
+def _base_of(up: Mapping[str, Any], target: str) -> Mapping[str, Any]:
+    return handed_up(up, "base", target, entry_point="estimate")
 
 
 def _same(one: SetPlan, plan: Plan) -> SetPlan:

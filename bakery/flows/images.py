@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import BakeryError, ChecksError
+from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import KEEPING, Kitchen, minded_machine, now_text
 from bakery.model.plan import SetPlan
-from bakery.model.project import Project
+from bakery.model.project import Project, Secrets
 from bakery.model.records import Attempt, BaseRecord, CheckReport, ImageRecord, LayerRecord
 from bakery.ports import TaskWatch
 
@@ -27,8 +28,13 @@ class ImageJob:
     layers: tuple[LayerRecord, ...]
     keep: bool
 
+    @property
+    def secrets(self) -> Secrets:
+        """What no run for the image may say: what was read when its layers were baked included."""
+        return self.plan.secrets.with_others(text for layer in self.layers for text in layer.vaults)
 
-def image_variables(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
+
+def image_variables(job: ImageJob) -> dict[str, Any]:
     """What the capture, boot, verify and point steps are told, except the machine."""
     plan, base = job.plan, job.base
     name = plan.role_set.name
@@ -50,7 +56,6 @@ def image_variables(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
             "history": history(job.layers),
         },
         "bakery_checks": list(plan.checks),
-        "bakery_report": str(report_path(kitchen, plan)),
         "bakery_verify_fails": False,
         "bakery_names": [f"{name}:latest", f"{name}:{plan.fingerprint[:SHORT]}"],
         "bakery_project_root": str(job.project.root),
@@ -59,9 +64,9 @@ def image_variables(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
     }
 
 
-def image_on_top(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
+def image_on_top(job: ImageJob) -> dict[str, Any]:
     """What the run that bakes the last layer is told of the image; ``job.layers`` are those below it."""
-    told = image_variables(kitchen, job)
+    told = image_variables(job)
     return {
         **{name: value for name, value in told.items() if name not in {"bakery_image", "bakery_layers"}},
         "bakery_image_below": told["bakery_image"],
@@ -108,7 +113,7 @@ def make_image(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
     with minded_machine(
         kitchen, job.plan.target, purpose=purpose, role_set=job.plan.role_set.name
     ) as machine:
-        variables = {**image_variables(kitchen, job), "bakery_machine_id": machine.id, **owner}
+        variables = {**image_variables(job), "bakery_machine_id": machine.id, **owner}
         up = kitchen.run("image.yml", job.plan.target, variables, watch=watch)
         if job.keep:
             machine.leave_running()
@@ -119,9 +124,11 @@ def make_image(kitchen: Kitchen, job: ImageJob, watch: TaskWatch) -> Mapping[str
 
 def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], *, seconds: float) -> ImageRecord:
     """Record a verified image. Failed checks mean: no record, but an attempt that can be looked into."""
-    checks = checks_of(up)
+    target = job.plan.target
+    checks = checks_of(kitchen, up, target, report=report_path(kitchen, job.plan))
+    artifact = handed_up(up, "artifact", target)
     if checks.failed or not checks.passed:
-        raise _refuse(kitchen, job, up["artifact"], checks=checks)
+        raise _refuse(kitchen, job, artifact, checks=checks)
     plan = job.plan
     record = ImageRecord(
         role_set=plan.role_set.name,
@@ -129,13 +136,13 @@ def record_image(kitchen: Kitchen, job: ImageJob, up: Mapping[str, Any], *, seco
         project=job.project.name,
         fingerprint=plan.fingerprint,
         checks_digest=plan.checks_digest,
-        artifact=_named_artifact(up),
+        artifact=_named_artifact(up, artifact),
         base=job.base.name,
         base_digest=job.base.digest,
         layers=tuple(layer.key for layer in job.layers),
         ancestry=plan.role_set.ancestry,
         checks=checks,
-        names=tuple(up.get("names", ())),
+        names=tuple(map(str, up.get("names") or ())),
         seconds=round(seconds, 3),
         made=now_text(),
         inputs={
@@ -156,19 +163,23 @@ def newest_of_name(images: Iterable[ImageRecord], image: ImageRecord) -> ImageRe
     return named[-1] if named else None
 
 
-def _named_artifact(up: Mapping[str, Any]) -> dict[str, Any]:
+def _named_artifact(up: Mapping[str, Any], artifact: Mapping[str, Any]) -> dict[str, Any]:
     """The artifact, where its names say it is: tools take a name where they do not take a digest."""
-    return {**up["artifact"], "location": up.get("location") or up["artifact"]["location"]}
+    return {**artifact, "location": up.get("location") or artifact["location"]}
 
 
-def checks_of(up: Mapping[str, Any]) -> CheckReport:
-    """The checks' outcome as the verify step handed it up."""
-    told = up["checks"]
+def checks_of(kitchen: Kitchen, up: Mapping[str, Any], target: str, *, report: Path) -> CheckReport:
+    """The checks' outcome as the verify step handed it up; how each went is kept in the file ``report``."""
+    told = handed_up(up, "checks", target)
+    if "results" in told:
+        kept = {name: told[name] for name in ("passed", "failed", "skipped", "results") if name in told}
+        kitchen.keep_report(report, {"checks" if name == "results" else name: kept[name] for name in kept})
+        told = {**told, "report": str(report)}
     return CheckReport(
         passed=int(told["passed"]),
         failed=int(told["failed"]),
         report=told.get("report"),
-        failures=tuple(told.get("failures", ())),
+        failures=tuple(told.get("failures") or ()),
     )
 
 

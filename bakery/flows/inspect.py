@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakery.errors import InputError
+from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import Kitchen
 from bakery.flows.repair import forgetting_what_is_corrupt
 from bakery.model.contents import Contents, compare_contents, contents_of
@@ -50,8 +51,7 @@ def compare_images(kitchen: Kitchen, ours: ImageRecord, theirs: ImageRecord) -> 
     digests = (str(ours.artifact["digest"]), str(theirs.artifact["digest"]))
     with forgetting_what_is_corrupt(kitchen, ours.target, *digests):
         up = kitchen.run("inspect.yml", ours.target, chains)
-    report: Mapping[str, Any] = up["report"]
-    return report
+    return handed_up(up, "report", ours.target)
 
 
 def look_into(kitchen: Kitchen, image: ImageRecord) -> Contents:
@@ -62,7 +62,8 @@ def look_into(kitchen: Kitchen, image: ImageRecord) -> Contents:
         "bakery_contents": True,
     }
     with forgetting_what_is_corrupt(kitchen, image.target, str(image.artifact["digest"])):
-        told = kitchen.run("inspect.yml", image.target, asked)["report"].get("contents")
+        up = kitchen.run("inspect.yml", image.target, asked)
+    told = handed_up(up, "report", image.target).get("contents")
     if not told:
         raise InputError(
             f"what is in '{image.role_set}' on target '{image.target}' is not known here",
@@ -75,8 +76,7 @@ def list_packages(kitchen: Kitchen, image: ImageRecord) -> Mapping[str, Any]:
     """The target's report on one image: its packages, and which role brought each."""
     with forgetting_what_is_corrupt(kitchen, image.target, str(image.artifact["digest"])):
         up = kitchen.run("inspect.yml", image.target, {"bakery_layers": _chain(kitchen, image)})
-    report: Mapping[str, Any] = up["report"]
-    return report
+    return handed_up(up, "report", image.target)
 
 
 def _chain(kitchen: Kitchen, image: ImageRecord) -> list[str]:

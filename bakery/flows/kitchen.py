@@ -12,7 +12,7 @@ from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, ProvisionError
 from bakery.model.progress import Note
-from bakery.model.project import BaseSpec, Timeouts
+from bakery.model.project import NO_SECRETS, BaseSpec, Secrets, Timeouts
 from bakery.model.records import MachineEntry, Owner
 from bakery.model.run import PROVISION_PLAY, FailureKind, Provision, Run, RunFailure, RunResult
 from bakery.model.target import Target
@@ -43,7 +43,10 @@ class BaseGone(MachineError):
 
 @dataclass(frozen=True)
 class Kitchen:
-    """The doors out and the facts of this process; built once, in ``cli/wiring.py``."""
+    """The doors out and the facts of this process; built once, in ``cli/wiring.py``.
+
+    ``secrets`` is what none of its runs may say; ``keep_report`` writes a report of checks to a file.
+    """
 
     home: Path
     project_root: Path
@@ -55,6 +58,8 @@ class Kitchen:
     watch: Watch
     timeouts: Timeouts = field(default_factory=Timeouts)
     targets: Mapping[str, Target] = field(default_factory=dict)
+    secrets: Secrets = NO_SECRETS
+    keep_report: Callable[[Path, Mapping[str, Any]], None] = lambda _path, _report: None
 
     def run(
         self,
@@ -98,6 +103,7 @@ class Kitchen:
             project_root=self.project_root,
             provision=provision,
             timeouts=self.timeouts,
+            secrets=self.secrets,
         )
         return self.ansible.run(run, watch or ignore_tasks)
 
@@ -105,6 +111,10 @@ class Kitchen:
         """How the project configures the target, which is told to all of its steps."""
         known = self.targets.get(target)
         return {"bakery_options": dict(known.options)} if known and known.options else {}
+
+    def hiding(self, secrets: Secrets) -> Kitchen:
+        """The same kitchen for a role set whose secrets nothing that comes back from a run may hold."""
+        return replace(self, secrets=secrets)
 
     def using_the_store(self) -> AbstractContextManager[None]:
         """Hold the store together with other bakes, so that nothing is pruned meanwhile."""

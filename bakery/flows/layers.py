@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bakery.errors import BakeryError, MachineError, ProvisionError
+from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import Kitchen, Minder, error_of, minded_machine, now_text
 from bakery.model.plan import LayerNode
 from bakery.model.progress import Note
@@ -150,15 +151,14 @@ class _Frozen:
         self._record: LayerRecord | None = None
 
     def see(self, event: RunEvent) -> None:
-        layer = event.up.get("layer") if isinstance(event, HandedUp) else None
-        if isinstance(layer, Mapping):
-            record = self._remember(layer)
+        if isinstance(event, HandedUp) and "layer" in event.up:
+            record = self._remember(handed_up(event.up, "layer", self._job.target))
             if self._job.image:
                 self._job.image.frozen(LayerOutcome(record, cached=False))
         self._watch(event)
 
     def outcome(self, result: RunResult) -> LayerOutcome:
-        record = self._record or self._remember(result.up["layer"])
+        record = self._record or self._remember(handed_up(result.up, "layer", self._job.target))
         return LayerOutcome(record, cached=False, image=result if self._job.image else None)
 
     def _remember(self, layer: Mapping[str, Any]) -> LayerRecord:

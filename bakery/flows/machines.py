@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakery.errors import InputError
+from bakery.flows.handed_up import handed_up
 from bakery.flows.images import SHORT, checks_of
 from bakery.flows.kitchen import Kitchen, minded_machine
 from bakery.flows.repair import forgetting_what_is_corrupt
+from bakery.model.project import VaultText
 from bakery.model.records import Attempt, CheckReport, ImageRecord
 
 # Fewer digits of a digest are more likely a mistyped name.
@@ -122,7 +124,15 @@ def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]
                     "bakery_apt_scope": inside.base_digest,
                 },
             )
-        return use(up["machine"])
+        entry_point = "boot" if inside.artifact else "launch"
+        return use(handed_up(up, "machine", inside.target, entry_point=entry_point))
+
+
+def vaults_of(kitchen: Kitchen, image: ImageRecord) -> tuple[VaultText, ...]:
+    """What roles are known to have read when the layers of an image were baked."""
+    known = kitchen.catalog.layers()
+    layers = (known.get((image.target, key)) for key in image.layers)
+    return tuple(text for layer in layers if layer for text in layer.vaults)
 
 
 def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) -> CheckReport:
@@ -131,6 +141,7 @@ def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) 
     An image that is not what it was is forgotten, with the layer that is not, and MachineError is raised.
     """
     report = kitchen.home / "reports" / f"{image.role_set}-{image.target}-{image.fingerprint[:12]}-again.json"
+    kitchen = kitchen.hiding(kitchen.secrets.with_others(vaults_of(kitchen, image)))
     with (
         forgetting_what_is_corrupt(kitchen, image.target, str(image.artifact["digest"])),
         minded_machine(kitchen, image.target, purpose="verify", role_set=image.role_set) as machine,
@@ -143,10 +154,9 @@ def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) 
                 "bakery_artifact": dict(image.artifact),
                 "bakery_read_all": True,
                 "bakery_checks": list(checks),
-                "bakery_report": str(report),
                 "bakery_verify_fails": False,
                 "bakery_project_root": str(kitchen.project_root),
             },
         )
         machine.gone()
-    return checks_of(up)
+    return checks_of(kitchen, up, image.target, report=report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import Kitchen
 from bakery.model.records import LayerRecord
 from bakery.model.result import Irreproducible
@@ -18,5 +19,5 @@ def compare_layers(
         after.target,
         {"bakery_layers": [before.id], "bakery_other_layers": [after.id]},
     )
-    files = tuple(up["report"].get("files", ()))
+    files = tuple(handed_up(up, "report", after.target).get("files") or ())
     return (Irreproducible(role=after.role, before=before.digest, after=after.digest, files=files),)

@@ -11,7 +11,7 @@ from bakery.flows.layers import ImageOnTop, LayerJob, LayerOutcome, OnFailure, o
 from bakery.flows.reproduction import compare_layers
 from bakery.model.plan import LayerNode, Plan, SetPlan
 from bakery.model.progress import SetTask
-from bakery.model.project import Project
+from bakery.model.project import Project, VaultText
 from bakery.model.records import BaseRecord
 from bakery.model.result import Irreproducible
 from bakery.model.run import HandedUp, RunEvent
@@ -33,11 +33,15 @@ class Obtained:
 
 @dataclass(frozen=True)
 class Ground:
-    """What a node is baked on: the base, the layer ids below it (base first) and their content digest."""
+    """What a node is baked on: the base, the layer ids below it (base first) and their content digest.
+
+    ``vaults`` are what the roles below are known to have read.
+    """
 
     base: BaseRecord
     parents: tuple[str, ...]
     content: str
+    vaults: tuple[VaultText, ...] = ()
 
     @classmethod
     def of(cls, base: BaseRecord) -> Ground:
@@ -47,7 +51,8 @@ class Ground:
     def with_layer(self, outcome: LayerOutcome) -> Ground:
         """This ground with one more layer on top."""
         record = outcome.record
-        return Ground(self.base, (*self.parents, record.id), content_after(self.content, record))
+        content = content_after(self.content, record)
+        return Ground(self.base, (*self.parents, record.id), content, (*self.vaults, *record.vaults))
 
 
 class Trie:
@@ -109,10 +114,11 @@ class Trie:
             image=image if alone else None,
         )
         watch = job.image.watch if job.image else self._watch(plan, node)
-        outcome = obtain_layer(self._kitchen, job, watch)
+        kitchen = self._kitchen.hiding(plan.secrets.with_others(ground.vaults))
+        outcome = obtain_layer(kitchen, job, watch)
         if not self._rebake or node.cached is None:
             return Obtained(outcome)
-        different = compare_layers(self._kitchen, node.cached, outcome.record)
+        different = compare_layers(kitchen, node.cached, outcome.record)
         return Obtained(outcome, different, reproduced=not different)
 
     def _watch(self, plan: SetPlan, node: LayerNode) -> TaskWatch:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake
+from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import KEEPING, KEPT, STORE_LOCK, Kitchen
 from bakery.model.progress import Note
 from bakery.model.records import ImageRecord, LayerRecord, Owner
@@ -63,10 +64,11 @@ def _sweep_target(kitchen: Kitchen, request: SweepRequest, target: str) -> Swept
         for entry in ours:
             kitchen.run("discard.yml", target, {"bakery_machine_id": entry.id})
     up = kitchen.run("sweep.yml", target, {"bakery_dry_run": request.dry_run})
+    swept = handed_up(up, "swept", target)
     if not request.dry_run:
-        for machine_id in {*(one.id for one in (*dead, *kept)), *map(str, up["swept"].get("machines", ()))}:
+        for machine_id in {*(one.id for one in (*dead, *kept)), *map(str, swept.get("machines") or ())}:
             kitchen.catalog.close_machine(machine_id)
-    return Swept(target, up["swept"], tuple(one.id for one in dead), tuple(one.id for one in kept))
+    return Swept(target, swept, tuple(one.id for one in dead), tuple(one.id for one in kept))
 
 
 def alone_in_the_store(kitchen: Kitchen) -> AbstractContextManager[None]:
@@ -180,5 +182,4 @@ def prune(kitchen: Kitchen, plan: PrunePlan, *, dry_run: bool) -> Mapping[str, A
             "bakery_dry_run": dry_run,
         },
     )
-    report: Mapping[str, Any] = up["pruned"]
-    return report
+    return handed_up(up, "pruned", plan.target)

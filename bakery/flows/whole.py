@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, ProvisionError
+from bakery.flows.handed_up import handed_up
 from bakery.flows.images import ImageJob, image_variables, record_image
 from bakery.flows.kitchen import KEEPING, BaseGone, Kitchen, error_of, minded_machine
 from bakery.flows.layers import provision_of
@@ -64,7 +65,7 @@ def _bake_once(kitchen: Kitchen, job: ImageJob, **options: Any) -> Mapping[str, 
         minded_machine(kitchen, target, purpose=KEEPING if job.keep else "bake", role_set=name) as builder,
     ):
         told = {
-            **image_variables(kitchen, job),
+            **image_variables(job),
             **owner,
             **options,
             "bakery_role_set": name,
@@ -134,7 +135,9 @@ def find_shared(kitchen: Kitchen, job: ImageJob) -> ImageRecord | None:
     found = kitchen.run("find.yml", plan.target, asked).get("found")
     if not found:
         return None
-    told, known = image_variables(kitchen, job), plan.image
+    for name in ("artifact", "checks"):
+        handed_up(found, name, plan.target, entry_point="find")
+    told, known = image_variables(job), plan.image
     if found.get("unfinished"):
         found = _hand_out(kitchen, plan, found, told=told)
     elif known and known.artifact["id"] == found["artifact"]["id"]:
@@ -153,4 +156,4 @@ def _hand_out(
         plan.target,
         {**told, "bakery_artifact": dict(found["artifact"]), "bakery_checked": {"checks": found["checks"]}},
     )
-    return {**found, "artifact": up["artifact"]}
+    return {**found, "artifact": handed_up(up, "artifact", plan.target, entry_point="point")}

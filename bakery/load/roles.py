@@ -13,6 +13,7 @@ from bakery.load.mistakes import Mistakes, printable, shown_path
 from bakery.load.role_folders import META, find_role, missing_role, role_names, role_version
 from bakery.load.role_text import dynamic_read, is_text, words
 from bakery.load.role_uses import Use, dependencies, included_roles
+from bakery.load.sealed_texts import sealed_in
 from bakery.load.vars_files import vault_text
 from bakery.load.yaml_text import parse_yaml
 from bakery.model.project import Project, VaultText
@@ -56,6 +57,7 @@ def load_role(name: str, roles_path: tuple[Path, ...]) -> RoleSource:
         checks=checks if checks.is_dir() else None,
         vaults=tuple(_vaults(files, path)),
         runs_here=tuple(_runs_here(files, path)),
+        sealed=sealed_in(files, path),
     )
 
 

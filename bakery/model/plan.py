@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bakery.model.project import BaseSpec, RoleSet, RoleUse, VaultText
+from bakery.model.project import NO_SECRETS, BaseSpec, RoleSet, RoleUse, Secrets, VaultText
 from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
 from bakery.model.role_source import RoleSource, RunsHere
 
@@ -28,7 +28,7 @@ class World:
     ``layers`` are keyed by target and cache key, ``bases`` by target and spec digest, ``images`` oldest
     first.
     ``vars_files`` maps a path to its parsed variables, ``input_digests`` a role's extra input to its digest,
-    ``check_digests`` a check path to its digest.
+    ``check_digests`` a check path to its digest, ``input_vaults`` an extra input to what is encrypted in it.
     """
 
     roles: Mapping[str, RoleSource]
@@ -41,6 +41,7 @@ class World:
     toolchain: Toolchain
     secret: bytes
     now: datetime
+    input_vaults: Mapping[str, tuple[VaultText, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class SetPlan:
     the other project whose image the name ``NAME:latest`` means until this one is baked, or None. Where it is
     not ``layered``, one machine gets all roles. Of a ``shared`` target ``image`` is what this catalog
     remembers; whether the image is there, and whether somebody else made it, only the target knows.
+    ``secrets`` is what no run for it may say.
     """
 
     role_set: RoleSet
@@ -95,6 +97,7 @@ class SetPlan:
     latest_of: str | None = None
     layered: bool = True
     shared: bool = False
+    secrets: Secrets = NO_SECRETS
 
     @property
     def to_bake(self) -> tuple[LayerNode, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,26 @@ class VaultSpec:
     """How Ansible opens vaults."""
 
     identities: tuple[VaultIdentity, ...] = ()
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What a run must not say, whichever step it is: encrypted texts, and how Ansible opens them.
+
+    ``needed`` are those that roles cannot do without, ``others`` may have been encrypted for somebody else:
+    what no password of the project opens, no role of it ever saw.
+    """
+
+    needed: tuple[VaultText, ...] = ()
+    others: tuple[VaultText, ...] = ()
+    vault: VaultSpec = VaultSpec()
+
+    def with_others(self, texts: Iterable[VaultText]) -> Secrets:
+        """These and more that roles may have seen."""
+        return replace(self, others=tuple(dict.fromkeys((*self.others, *texts))))
+
+
+NO_SECRETS = Secrets()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bakery.model.project import VaultText
+
 
 @dataclass(frozen=True)
 class BaseRecord:
@@ -37,7 +39,8 @@ class LayerRecord:
     uncompressed.
 
     ``recipe`` is the key without its parent; ``inputs`` are the key's named parts, for ``plan --why``.
-    ``detail`` is what the target handed up (blob, packages, seconds).
+    ``detail`` is what the target handed up (blob, packages, seconds), and as ``vaults`` encrypted texts that
+    the role read and nobody had named beforehand.
     """
 
     key: str
@@ -52,6 +55,12 @@ class LayerRecord:
     inputs: Mapping[str, Any]
     detail: Mapping[str, Any]
     made: str
+
+    @property
+    def vaults(self) -> tuple[VaultText, ...]:
+        """The texts in ``detail``."""
+        told = self.detail.get("vaults", ())
+        return tuple(VaultText(text) for text in told if isinstance(text, str))
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class RoleSource:
     and the like), or is None. ``uses`` are the other roles it can run (dependencies, includes).
     ``vaults`` are the encrypted files of variables that Ansible always reads for it. ``runs_here`` is what of
     its files acts on this host, by Ansible's design, as far as their text tells.
+    ``vaults`` are the encrypted files of variables that Ansible always reads for it, ``sealed`` all that is
+    encrypted in its files.
     """
 
     name: str
@@ -42,3 +44,4 @@ class RoleSource:
     checks: Path | None
     vaults: tuple[VaultText, ...] = ()
     runs_here: tuple[RunsHere, ...] = ()
+    sealed: tuple[VaultText, ...] = ()

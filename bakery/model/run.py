@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from bakery.model.project import RoleUse, Timeouts, VaultSpec
+from bakery.model.project import NO_SECRETS, RoleUse, Secrets, Timeouts, VaultSpec
 
 # How the name of the play that applies a role begins; the role's name follows.
 PROVISION_PLAY = "Apply role "
@@ -38,6 +38,7 @@ class Run:
     ``playbook`` is a file name in ``playbooks/``; ``variables`` are the wire's ``bakery_*`` extra variables
     and hold no secret.
     ``project_root`` is the user's project (relative lookups of roles resolve there).
+    ``secrets`` is what nothing that comes back may hold, whether the run has to do with it or not.
     """
 
     playbook: str
@@ -45,6 +46,7 @@ class Run:
     project_root: Path
     provision: Provision | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    secrets: Secrets = NO_SECRETS
 
 
 class FailureKind(Enum):

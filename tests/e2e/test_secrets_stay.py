@@ -112,6 +112,7 @@ def test_secrets_are_only_where_the_role_wrote_them(kitchen: Kitchen) -> None:
     plan = kitchen.run("plan", "--json", "--why", "keeper")
     baked = kitchen.run("bake", "--json", "-vv", "keeper")
     assert baked.result["status"] == "baked"
+    nothing_is_told_by_checks_on_what_is_cached(kitchen)
     shown = [
         kitchen.run(*words)
         for words in (("show", "--json", "keeper"), ("plan", "keeper"), ("images", "--json"))
@@ -134,6 +135,44 @@ def test_secrets_are_only_where_the_role_wrote_them(kitchen: Kitchen) -> None:
     assert holders(kitchen.home, Path("/dev/shm"), *temporary) == written
     assert holders(*runtime_directories()) == set()
     assert set(members_with_secrets(kitchen.home)) == {WRITTEN.lstrip("/")}
+
+
+# What a check says of an image, in pytest's words and in others.
+SPILLING = f"""
+import base64
+import pytest
+
+def test_content(host):
+    assert host.file({WRITTEN!r}).content_string == ""
+
+@pytest.mark.parametrize("encode", [repr, lambda text: base64.b64encode(text.encode()).decode()])
+def test_forms(host, encode):
+    pytest.fail(encode("x" + host.file({WRITTEN!r}).content_string))
+"""
+
+
+def nothing_is_told_by_checks_on_what_is_cached(kitchen: Kitchen) -> None:
+    """The layer is there, so no run decrypts anything for it."""
+    spilling = kitchen.project / "checks" / "test_spill.py"
+    spilling.write_text(SPILLING)
+    failed = kitchen.run("bake", "--json", "-vv", "keeper", code=4)
+    verified = kitchen.run("verify", "keeper", code=4)
+    for outcome in (failed, verified):
+        tell_no_secret(outcome.stdout, outcome.stderr)
+    assert "test_content" in verified.stdout
+    assert [layer["cached"] for layer in failed.result["layers"]] == [True]
+    reports = kitchen.home / "reports"
+    assert reports.stat().st_mode & 0o777 == 0o700
+    for report in reports.iterdir():
+        assert report.stat().st_mode & 0o777 == 0o600
+        tell_no_secret(report.read_text())
+    password = kitchen.project.parent / "password"
+    password.write_text("a new one")
+    blind = kitchen.run("verify", "keeper", code=4)
+    tell_no_secret(blind.stdout, blind.stderr)
+    assert "withheld: a vault of the project cannot be opened here" in blind.stdout
+    password.write_text(PASSWORD)
+    spilling.unlink()
 
 
 def runtime_directories() -> list[Path]:

@@ -1,7 +1,8 @@
 """The ansible-playbook process of a run. Executed by its path, with the arguments of ansible-playbook.
 
-Before Ansible starts it arranges three things that only this process can: that it ends with its bakery, that
-nothing it says holds a secret, and that a failure says whether it was rescued.
+Before Ansible starts it arranges what only this process can: that it ends with its bakery, that nobody reads
+its memory, that nothing it says holds a secret of its role set, whatever it has to do with that, and that a
+failure says whether it was rescued.
 """
 
 from __future__ import annotations
@@ -12,23 +13,31 @@ import fcntl
 import gc
 import importlib.util
 import os
+import resource
 import signal
 import struct
 import sys
 import termios
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
 _OWNER_PID = "BAKERY_OWNER_PID"
 # Steps hand up records under these names; they hold names and digests of ours, never a value of a role.
-# Everything else that is handed up (the messages of failed checks above all) is masked like any event.
+# Everything else that is handed up (the messages of failed checks above all) is masked like any event, and so
+# are the names of files and packages in records, which machines chose.
 _WIRE_RECORDS = frozenset(
     {"base", "machine", "layer", "artifact", "names", "swept", "pruned", "report", "loaded", "exported"}
 )
+_NAMED_BY_MACHINES = {"layer": ("packages",), "report": ("packages", "files", "layers", "contents")}
+_IDS = frozenset({"id", "digest", "layer", "before_layer", "kind", "change"})
+# Fields that the playbooks decide, shown also where nothing else is.
+_NAMES = frozenset({"play", "play_pattern", "task", "name", "outcome", "processed"})
 # Fields of an event that say where it happened; masking them could only break the reading of events.
+_LONGEST_VAULT = 256 * 1024  # of what is noted in a record
 _PLACE_FIELDS = frozenset(
     {
         "uuid", "playbook_uuid", "play_uuid", "task_uuid", "host", "remote_addr", "playbook",
@@ -45,6 +54,12 @@ def end_with_owner() -> None:
         sys.exit(1)
 
 
+def keep_memory_private() -> None:
+    """Nobody of the same user may trace this process or its workers, and none of them leaves a core file."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def prepare_terminal() -> None:
     """No input for anybody who asks, and lines as long as they are instead of wrapped at 80 columns."""
     null = os.open(os.devnull, os.O_RDONLY)
@@ -54,25 +69,41 @@ def prepare_terminal() -> None:
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 100, 0xFFFF, 0, 0))
 
 
-def load_masking() -> ModuleType:
-    """The module beside this file, without putting the package on the import path of every plug-in."""
-    spec = importlib.util.spec_from_file_location("bakery_masking", Path(__file__).with_name("masking.py"))
+def load_beside(name: str) -> ModuleType:
+    """A file or package beside this file, without putting it on the import path of every plug-in."""
+    path = Path(__file__).with_name(name)
+    spec = importlib.util.spec_from_file_location(
+        f"bakery_{path.stem}", path / "__init__.py" if path.is_dir() else path
+    )
     if spec is None or spec.loader is None:
-        sys.exit("bakery's masking.py is missing")
+        sys.exit(f"bakery's {name} is missing")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # the parts of a package look for it there
     spec.loader.exec_module(module)
     return module
 
 
 class Censor:
-    """Knows every plaintext of the run as soon as a worker does."""
+    """Knows every plaintext of the run as soon as a worker does, and what other runs of the role set know.
+
+    ``close`` says that something stays unknown: no text is shown from then on. ``vaults`` are the encrypted
+    texts that were opened in the run, whoever did it.
+    """
 
     def __init__(self, masking: ModuleType) -> None:
         self.ledger = masking.Ledger()
+        self.vaults = masking.Ledger()
+        self._masking = masking
         self._masker = masking.Masker()
+        self._closed = False
+
+    def close(self) -> None:
+        self._closed = True
 
     def text(self, text: str) -> str:
         self._catch_up()
+        if self._closed:
+            text = self._masking.withheld_text(text)
         return str(self._masker.text(text))
 
     def event(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -86,23 +117,42 @@ class Censor:
             return value
         if name == "artifact_data":
             return self._handed_up(value)
-        masked = self._masker.value(value)
+        masked = self._masked(value) if name not in _NAMES else self._masker.value(value)
         if name == "res" and isinstance(value, dict) and isinstance(value.get("ansible_stats"), dict):
             stats = value["ansible_stats"]
             masked["ansible_stats"] = {**stats, "data": self._handed_up(stats.get("data"))}
         return masked
 
     def _handed_up(self, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return self._masker.value(value)
-        ours = value.get("bakery")
-        masked = self._masker.value(value)
+        masked = self._masked(value)
+        ours = value.get("bakery") if isinstance(value, dict) else None
         if isinstance(ours, dict):
-            masked["bakery"] = {
-                **masked["bakery"],
-                **{name: ours[name] for name in _WIRE_RECORDS & set(ours)},
-            }
+            masked["bakery"] = {name: self._told(name, one) for name, one in ours.items()}
         return masked
+
+    def _told(self, name: str, value: Any) -> Any:
+        if name == "checks" and self._closed:
+            return self._masker.value(self._masking.withheld_checks(value))
+        if name not in _WIRE_RECORDS:
+            return self._masked(value)
+        if not isinstance(value, dict):
+            return value
+        theirs = {
+            part: self._but_ids(value[part]) for part in _NAMED_BY_MACHINES.get(name, ()) if part in value
+        }
+        if name == "layer":
+            theirs["vaults"] = [text.decode() for text in self.vaults.all()]
+        return {**value, **theirs}
+
+    def _but_ids(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: item if name in _IDS else self._but_ids(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._but_ids(item) for item in value]
+        return self._masker.value(value)
+
+    def _masked(self, value: Any) -> Any:
+        return self._masker.value(self._masking.withheld(value) if self._closed else value)
 
     def _catch_up(self) -> None:
         for plaintext in self.ledger.news():
@@ -142,14 +192,25 @@ class CensoredCache:
         self._cache.set(key, self._censor.event(event))
 
 
-def watch_vaults(censor: Censor) -> None:
-    """Note every plaintext at the one place where Ansible decrypts, in whichever process that happens."""
+def _one_text(vaulttext: str | bytes) -> bytes:
+    text = vaulttext.encode() if isinstance(vaulttext, str) else bytes(vaulttext)
+    return b"\n".join(line.strip() for line in text.strip().splitlines())
+
+
+def watch_vaults(censor: Censor, named: Iterable[str]) -> None:
+    """Note every plaintext at the one place where Ansible decrypts, in whichever process that happens, and
+    the encrypted texts that nobody had ``named`` beforehand.
+    """
     vault: Any = import_module("ansible.parsing.vault").VaultLib
     decrypt = vault.decrypt_and_get_vault_id
+    known = frozenset(map(_one_text, named))
 
     def noting(self: Any, vaulttext: Any) -> Any:
         result = decrypt(self, vaulttext)
         censor.ledger.add(bytes(result[0]))
+        text = _one_text(vaulttext)
+        if len(text) <= _LONGEST_VAULT and text not in known:
+            censor.vaults.add(text)
         return result
 
     vault.decrypt_and_get_vault_id = noting
@@ -191,11 +252,15 @@ def main() -> None:
     # A tenth of the start goes to looking for garbage among what is only being imported.
     gc.disable()
     end_with_owner()
+    keep_memory_private()
     prepare_terminal()
-    censor = Censor(load_masking())
+    censor = Censor(load_beside("masking"))
+    opening = load_beside("opening.py")
+    sealed = opening.take_sealed()
     sys.stdout = CensoredStream(sys.stdout, censor)
     sys.stderr = CensoredStream(sys.stderr, censor)
-    watch_vaults(censor)
+    watch_vaults(censor, (*sealed.needed, *sealed.others))
+    opening.open_early(sealed, censor.ledger.add, censor.close)
     censor_events(censor, watch_outcomes())
 
     sys.argv[0] = "ansible-playbook"

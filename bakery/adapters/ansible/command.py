@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from bakery.adapters.ansible.yaml_text import data_to_yaml
 from bakery.model.project import VaultIdentity
 from bakery.model.run import Run
 
+# Beside the run's ansible.cfg, which the environment names.
+SEALED_FILE = "sealed.json"
 _CHILD = Path(__file__).with_name("child.py")
 # No host but the implicit localhost, which has a local connection and this very Python. Machines join through
 # add_host.
@@ -31,7 +35,21 @@ def playbook_command(run: Run, private: PrivateDir, places: Places) -> list[str]
     command = [sys.executable, "-P", str(_CHILD), "-i", str(inventory), "-e", f"@{extra}"]
     for identity in run.provision.vault.identities if run.provision else ():
         command += ["--vault-id", absolute_identity(identity, run.project_root)]
+    _write_sealed(run, private)
     return [*command, str(places.playbooks / run.playbook)]
+
+
+def _write_sealed(run: Run, private: PrivateDir) -> None:
+    """What child.py opens to know what it must hide; it removes the file."""
+    secrets = run.secrets
+    sealed = {
+        "identities": [absolute_identity(one, run.project_root) for one in secrets.vault.identities],
+        "needed": [one.ciphertext for one in secrets.needed],
+        "others": [one.ciphertext for one in secrets.others],
+        # A client script of the user's is run as the user would, with what it needs to log in somewhere.
+        "environment": dict(os.environ),
+    }
+    private.write(SEALED_FILE, json.dumps(sealed))
 
 
 def absolute_identity(identity: VaultIdentity, project_root: Path) -> str:

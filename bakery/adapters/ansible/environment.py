@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bakery.adapters.ansible.places import Places, collection_paths, permits
 from bakery.adapters.ansible.private_dir import PrivateDir
 from bakery.adapters.ansible.processes import OWNER_PID, RUN_MARKER
+from bakery.adapters.ansible.targets import wanted_environment
 from bakery.model.run import Run
 
-# What the tools that modules start need to know about the user and the network. No SSH agent: no key of the
-# user's is for a throwaway machine.
+# What the tools that modules start need to know about the user and the network. What one kind of target
+# needs, its credentials above all, that kind names itself. No SSH agent: no key of the user's is for a
+# throwaway machine.
 _PASSED = frozenset(
     {
         "PATH",
@@ -28,11 +31,6 @@ _PASSED = frozenset(
         "SSL_CERT_DIR",
         "REQUESTS_CA_BUNDLE",
         "CURL_CA_BUNDLE",
-        "CONTAINERS_CONF",
-        "CONTAINERS_STORAGE_CONF",
-        "CONTAINERS_REGISTRIES_CONF",
-        "REGISTRY_AUTH_FILE",
-        "DOCKER_CONFIG",
         "XDG_RUNTIME_DIR",
         "XDG_DATA_HOME",
         "XDG_CONFIG_HOME",
@@ -40,7 +38,7 @@ _PASSED = frozenset(
         "BAKERY_EXECUTOR",
     }
 )
-_PASSED_PREFIXES = ("AWS_",)
+_NOT_FOR_CLIENTS = ("ANSIBLE", "PYTHON", "LD_", "BAKERY")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -50,13 +48,18 @@ def run_environment(run: Run, private: PrivateDir, places: Places) -> dict[str, 
     ``private`` must hold ``ansible.cfg``: an empty one, so that neither the user's nor the project's settings
     make two bakes differ. Configuration that a role set needs belongs in ``bakery.yml``.
     """
-    return {**tool_environment(private, places), **_ansible_settings(run, places)}
+    target = run.variables.get("bakery_target")
+    wanted = wanted_environment(places, str(target) if target else None)
+    return {**tool_environment(private, places, wanted=wanted), **_ansible_settings(run, places)}
 
 
-def tool_environment(private: PrivateDir, places: Places) -> dict[str, str]:
-    """The part that every program of Ansible's gets, whatever it does; ``private`` as for a run."""
+def tool_environment(private: PrivateDir, places: Places, *, wanted: tuple[str, ...] = ()) -> dict[str, str]:
+    """The part that every program of Ansible's gets, whatever it does; ``private`` as for a run.
+
+    ``wanted`` are names of more variables, or patterns of such.
+    """
     return {
-        **_passed(os.environ, permits(places)),
+        **_passed(os.environ, permits(places), wanted),
         "LANG": "C.UTF-8",
         "TERM": "dumb",
         RUN_MARKER: private.run_id,
@@ -69,11 +72,17 @@ def tool_environment(private: PrivateDir, places: Places) -> dict[str, str]:
     }
 
 
-def _passed(environment: Mapping[str, str], more: frozenset[str]) -> dict[str, str]:
+def client_environment(private: PrivateDir, places: Places) -> dict[str, str]:
+    """For a program that starts the user's own vault clients: what the user would start them with, too."""
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_CLIENTS)}
+    return {**theirs, **tool_environment(private, places)}
+
+
+def _passed(environment: Mapping[str, str], more: frozenset[str], wanted: tuple[str, ...]) -> dict[str, str]:
     passed = {
         name: value
         for name, value in environment.items()
-        if name in _PASSED | more or name.startswith(_PASSED_PREFIXES)
+        if name in _PASSED | more or any(fnmatchcase(name, pattern) for pattern in wanted)
     }
     passed.setdefault("PATH", _DEFAULT_PATH)
     passed.setdefault("HOME", str(Path("~").expanduser()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.adapters.ansible.command import absolute_identity
-from bakery.adapters.ansible.environment import tool_environment
+from bakery.adapters.ansible.environment import client_environment
 from bakery.adapters.ansible.places import Places, find_places
 from bakery.adapters.ansible.private_dir import PrivateDir, private_dir
 from bakery.adapters.ansible.processes import end_run
@@ -64,7 +64,7 @@ class _Command:
     def __init__(self, private: PrivateDir, places: Places) -> None:
         self.run_id = private.run_id
         self._private = private
-        self._environment = tool_environment(private, places)
+        self._environment = client_environment(private, places)
 
     def start(self, asked: Mapping[str, Any], directory: Path) -> subprocess.Popen[str]:
         request = self._private.write("vaults.json", json.dumps(asked))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from bakery.cli.doctor.needs import Finding, State
+from bakery.cli.output import say
 from bakery.errors import MachineError
 
 _ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive"}
@@ -43,7 +44,7 @@ def install(packages: Sequence[str]) -> None:
 
 def _apt_get(*words: str) -> None:
     argv = ["apt-get", *words]
-    print(f"+ {' '.join(argv)}", file=sys.stderr, flush=True)
+    say(f"+ {' '.join(argv)}", sys.stderr)
     done = subprocess.run(
         argv,
         check=False,

@@ -10,7 +10,7 @@ from bakery.cli.documents import Artifact, BakeDocument, BakeResultBody, Checks,
 from bakery.cli.output import Paint
 from bakery.cli.tables.artifacts import artifact_body, artifact_facts
 from bakery.cli.tables.grid import Cell, Column, grid
-from bakery.cli.text import clean, plural, seconds, short, size
+from bakery.cli.text import clean, escaped, plural, seconds, short, size
 from bakery.errors import ExitCode
 from bakery.model.records import CheckReport
 from bakery.model.result import BakeResult, Irreproducible, LayerResult, Status
@@ -69,7 +69,7 @@ def failure_text(result: BakeResult, paint: Paint) -> str:
         every = result.checks.failed + result.checks.passed
         lines = [head, f"  {result.checks.failed} of {plural(every, 'check')} failed"]
         for failure in result.checks.failures:
-            lines.append(f"  {paint.red('✗')} {clean(failure['check'])}")
+            lines.append(f"  {paint.red('✗')} {escaped(failure['check'])}")
             lines += [f"      {line}" for line in clean(failure["message"]).splitlines()]
         lines += [f"  {clean(error.hint)}"] if error.hint else []
     else:
@@ -194,7 +194,7 @@ def _difference(one: Irreproducible, paint: Paint) -> str:
     lines = [f"  {paint.yellow('not reproduced')}: {gave}; {count} {differ}"]
     for file in one.files[:_FILES_SHOWN]:
         what = ", ".join(str(word) for word in file.get("what", ())) or str(file.get("change", ""))
-        lines.append(f"    {clean(str(file.get('path', '')))}" + (f"  ({what})" if what else ""))
+        lines.append(f"    {escaped(str(file.get('path', '')))}" + (f"  ({what})" if what else ""))
     if len(one.files) > _FILES_SHOWN:
         lines.append(f"    and {len(one.files) - _FILES_SHOWN} more")
     return "\n".join(lines)

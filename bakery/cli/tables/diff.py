@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bakery.cli.documents import DiffDocument
 from bakery.cli.output import Paint
-from bakery.cli.text import listed, one_line, short
+from bakery.cli.text import escaped, listed, short
 
 # A diff of images can have hundreds of thousands of files; the document of --json has them all.
 _FILES_SHOWN = 200
@@ -44,14 +44,15 @@ class _Difference(NamedTuple):
 
 def _package(change: str, row: Mapping[str, Any]) -> _Difference:
     versions = [str(row[key]) for key in ("version", "old", "new") if row.get(key)]
-    return _Difference(str(row.get("role") or ""), change, f"{row['name']} {' → '.join(versions)}")
+    what = escaped(f"{row['name']} {' → '.join(versions)}")
+    return _Difference(str(row.get("role") or ""), change, what)
 
 
 def _file(row: Mapping[str, Any]) -> _Difference:
     role, change = str(row.get("role") or ""), str(row.get("change", "changed"))
     what = row.get("what", ()) if change == "changed" else ()
-    details = f"  ({', '.join(str(one) for one in what)})" if what else ""
-    return _Difference(role, change, str(row["path"]) + details)
+    details = f" ({', '.join(str(one) for one in what)})" if what else ""
+    return _Difference(role, change, escaped(str(row["path"]) + details))
 
 
 def _section(title: str, rows: list[_Difference], paint: Paint, *, limit: int | None) -> Iterable[str]:
@@ -64,7 +65,7 @@ def _section(title: str, rows: list[_Difference], paint: Paint, *, limit: int | 
         if row.role != role and row.role:
             yield f"  {paint.bold(row.role)}"
         role = row.role
-        yield f"    {_sign(row.change, paint)} {one_line(row.what)}"
+        yield f"    {_sign(row.change, paint)} {row.what}"
     if limit is not None and len(rows) > limit:
         yield f"    and {len(rows) - limit} more; --json has all of them"
 

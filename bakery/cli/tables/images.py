@@ -21,7 +21,7 @@ from bakery.cli.output import Paint
 from bakery.cli.tables.artifacts import artifact_body, artifact_facts
 from bakery.cli.tables.bake import checks_body
 from bakery.cli.tables.grid import Cell, Column, grid
-from bakery.cli.text import age, clean, plural, seconds, short, size
+from bakery.cli.text import age, clean, escaped, plural, seconds, short, size
 from bakery.flows.inspect import ImageView
 from bakery.model.records import CheckReport, ImageRecord, LayerRecord
 
@@ -180,7 +180,7 @@ def verify_text(document: VerifyDocument, paint: Paint) -> str:
     every = checks["passed"] + checks["failed"]
     lines = [f"{name}  {paint.red('failed')}: {checks['failed']} of {plural(every, 'check')} failed"]
     for failure in document["failures"]:
-        lines.append(f"  {paint.red('✗')} {clean(failure['check'])}")
+        lines.append(f"  {paint.red('✗')} {escaped(failure['check'])}")
         lines += [f"      {line}" for line in clean(failure["message"]).splitlines()]
     return "\n".join(lines)
 
@@ -270,7 +270,7 @@ def _package_counts(changes: PackageChanges) -> str:
 
 def _package_lines(document: ShowDocument, paint: Paint) -> list[str]:
     if not document["layers"]:
-        packages = [f"    {' '.join(pair)}" for pair in document["packages"]]
+        packages = [f"    {escaped(' '.join(pair))}" for pair in document["packages"]]
         return [paint.dim("  PACKAGES"), *(packages or ["    not known here"])]
     lines = []
     for layer in document["layers"]:
@@ -306,14 +306,17 @@ def _sealed_rows(layer: ShownLayer, paint: Paint) -> list[str]:
 
 def package_lines(changes: PackageChanges, paint: Paint, *, indent: str) -> list[str]:
     """A line per package: ``+ nginx 1.22.1-9``, ``- exim4 4.96``, ``~ openssl 3.0.1 → 3.0.2``."""
-    lines = [f"{indent}{paint.green('+')} {' '.join(row)}" for row in changes["added"]]
-    lines += [f"{indent}{paint.red('-')} {' '.join(row)}" for row in changes["removed"]]
-    lines += [f"{indent}{paint.yellow('~')} {row[0]} {' → '.join(row[1:])}" for row in changes["changed"]]
+    lines = [f"{indent}{paint.green('+')} {escaped(' '.join(row))}" for row in changes["added"]]
+    lines += [f"{indent}{paint.red('-')} {escaped(' '.join(row))}" for row in changes["removed"]]
+    lines += [
+        f"{indent}{paint.yellow('~')} {escaped(row[0])} {escaped(' → '.join(row[1:]))}"
+        for row in changes["changed"]
+    ]
     return lines or [f"{indent}none"]
 
 
 def _config_lines(config: Mapping[str, Any]) -> list[str]:
     return [
-        f"    {key}: {value if isinstance(value, str) else json.dumps(value)}"
+        f"    {key}: {escaped(value) if isinstance(value, str) else json.dumps(value)}"
         for key, value in config.items()
     ]

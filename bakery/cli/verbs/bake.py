@@ -13,7 +13,7 @@ import click
 
 from bakery.cli.command import Example, Verb
 from bakery.cli.names import check_role_sets, role_sets
-from bakery.cli.output import paint_for, print_document, remark
+from bakery.cli.output import paint_for, print_document, remark, say
 from bakery.cli.session import Session
 from bakery.errors import InputError
 
@@ -192,7 +192,7 @@ def _say_what_was_not_booted(results: Sequence[BakeResult]) -> None:
 
     for name in dict.fromkeys(one.role_set for one in results if one.status is Status.UNCHANGED):
         said = f"'{name}' is unchanged, so no machine was booted that could be kept"
-        print(f"bakery: {said}; boot one with 'bakery shell {name}'", file=sys.stderr, flush=True)
+        say(f"bakery: {said}; boot one with 'bakery shell {name}'", sys.stderr)
 
 
 def _print_results(session: Session, results: Sequence[BakeResult]) -> None:
@@ -205,8 +205,8 @@ def _print_results(session: Session, results: Sequence[BakeResult]) -> None:
     texts = [success_text(one, paint, target=one.target if several else None) for one in good]
     gap = "\n" if all("\n" not in text for text in texts) else "\n\n"
     if texts:
-        print(gap.join(texts), flush=True)
+        say(gap.join(texts), sys.stdout)
     paint = paint_for(sys.stderr, session)
     for number, result in enumerate(one for one in results if one.error):
         separator = "\n" if texts or number else ""
-        print(separator + failure_text(result, paint), file=sys.stderr, flush=True)
+        say(separator + failure_text(result, paint), sys.stderr)

@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 from bakery.cli.command import Example, Verb
 from bakery.cli.documents import CompletionDocument
-from bakery.cli.output import answer
+from bakery.cli.output import print_document
 from bakery.cli.session import Session
 
 
@@ -29,4 +29,7 @@ def command(ctx: click.Context, shell: str) -> None:
     assert kind is not None
     script = kind(ctx.find_root().command, {}, "bakery", "_BAKERY_COMPLETE").source()
     document: CompletionDocument = {"shell": shell, "script": script}
-    answer(session, document, lambda _: script)
+    if session.json:
+        print_document(document)
+    else:
+        click.echo(script)  # for a shell to read, to the last tab

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from bakery.model.project import VaultText
+from bakery.adapters.ansible.masking import MASK, WITHHELD
+from bakery.model.project import Secrets, VaultIdentity, VaultSpec, VaultText
 from bakery.model.run import FailureKind
 from tests.e2e.ansible_runs.workplace import (
     WITH_MACHINE,
@@ -129,3 +130,130 @@ def files_that_hold(word: str, root: Path) -> list[Path]:
     )
     allowed = root / "project" / "roles" / "web" / "tasks"
     return [path for path in map(Path, done.stdout.splitlines()) if allowed not in path.parents]
+
+
+# A step that has nothing to do with vaults: what it says comes from a machine that knows the secret.
+STEP = """
+    - hosts: localhost
+      gather_facts: false
+      tasks:
+        - name: Hand up what checks said
+          ansible.builtin.set_stats:
+            data:
+              bakery:
+                checks:
+                  passed: 1
+                  failed: 1
+                  failures: [{check: "test_key[{{ said }}]", message: "assert '{{ said }}' == ''"}]
+                report: {files: [{path: "/srv/{{ said }}", layer: "0123abcd"}]}
+            per_host: false
+        - name: Fail
+          ansible.builtin.fail: {msg: "the machine said {{ said }} %s"}
+          vars: {ansible_connection: local}
+"""
+
+
+def secrets_of(kitchen: Kitchen, *, password: str | None, others: tuple[str, ...] = ()) -> Secrets:
+    file = kitchen.project.parent / "password"
+    if password is not None:
+        file.write_text(f"{password}\n")
+    return Secrets(
+        (VaultText(encrypt(SENTINELS["file"])),),
+        tuple(map(VaultText, others)),
+        VaultSpec((VaultIdentity(str(file)),)),
+    )
+
+
+def test_a_step_that_decrypts_nothing_hides_what_its_role_set_knows(kitchen: Kitchen) -> None:
+    foreign = VaultLib([("default", VaultSecret(b"of somebody else"))]).encrypt("whatever").decode()
+    secrets = secrets_of(kitchen, password=PASSWORD, others=(foreign, encrypt("another-S3cond-secret")))
+    said = {"said": SENTINELS["file"]}
+    result = kitchen.run(STEP % "another-S3cond-secret", variables=said, secrets=secrets)
+    assert result.failure is not None
+    assert result.failure.message == f"the machine said {MASK} {MASK}"
+    assert result.up == {
+        "checks": {
+            "passed": 1,
+            "failed": 1,
+            "failures": [{"check": f"test_key[{MASK}]", "message": f"assert '{MASK}' == ''"}],
+        },
+        "report": {"files": [{"path": f"/srv/{MASK}", "layer": "0123abcd"}]},
+    }
+    assert "S3ntinel" not in repr((result, kitchen.events))
+
+
+@pytest.mark.parametrize("password", [None, "not this one"])
+def test_where_a_secret_cannot_be_known_no_text_is_shown(kitchen: Kitchen, password: str | None) -> None:
+    secrets = secrets_of(kitchen, password=password)
+    result = kitchen.run(STEP % "", variables={"said": "whatever"}, secrets=secrets)
+    assert result.failure is not None
+    assert (result.failure.task, result.failure.message) == ("Fail", WITHHELD)
+    assert result.up["checks"] == {
+        "passed": 1,
+        "failed": 1,
+        "failures": [{"check": "test_key", "message": WITHHELD}],
+    }
+
+
+def test_a_vault_that_a_role_found_by_itself_is_noted_with_its_layer(kitchen: Kitchen) -> None:
+    text = encrypt(f"found: {SENTINELS['include']}\n")
+    found = kitchen.project / "found.yml"
+    found.write_text(text)
+    kitchen.write("roles/web/tasks/main.yml", TELL_LAYER)
+    secrets = secrets_of(kitchen, password=PASSWORD)
+    provision = kitchen.provision("web", vault=(str(kitchen.project.parent / "password"),))
+    result = kitchen.run(WITH_MACHINE, provision=provision, variables={"file": str(found)}, secrets=secrets)
+    assert result.failure is None
+    assert result.up["layer"]["vaults"] == [text.strip()]
+
+
+TELL_LAYER = """
+- ansible.builtin.include_vars: "{{ file }}"
+- ansible.builtin.set_stats: {data: {bakery: {layer: {id: "01"}}}, per_host: false}
+"""
+CLIENT = """#!/bin/sh
+test "$MY_TOKEN" = s3same && test "$AWS_SECRET_ACCESS_KEY" = k3y && echo 'correct horse'
+"""
+
+
+def test_only_the_users_own_client_sees_the_users_environment(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "s3same")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "k3y")
+    client = kitchen.write("client", CLIENT)
+    client.chmod(0o700)
+    kitchen.write("roles/web/lookup_plugins/dumpable.py", DUMPABLE)
+    kitchen.write("roles/web/tasks/main.yml", TELL_ENVIRONMENT)
+    provision = kitchen.provision("web", vault=(str(client),), vars={"it": VaultText(encrypt("known"))})
+    secrets = Secrets((VaultText(encrypt("known")),), (), provision.vault)
+    result = kitchen.run(
+        WITH_MACHINE, provision=provision, secrets=secrets, variables={"bakery_target": "container"}
+    )
+    assert result.failure is None, result.failure
+    assert result.up == {
+        "seen": ["", ""],
+        "dumpable": [0],
+        "core": "Max core file size        0                    0                    bytes     ",
+    }
+
+
+TELL_ENVIRONMENT = """
+- ansible.builtin.assert: {that: it == "known"}
+- ansible.builtin.set_stats:
+    data:
+      bakery:
+        seen: ["{{ lookup('env', 'MY_TOKEN') }}", "{{ lookup('env', 'AWS_SECRET_ACCESS_KEY') }}"]
+        dumpable: ["{{ lookup('dumpable') }}"]
+        core: "{{ lookup('file', '/proc/self/limits').splitlines() | select('match', 'Max core') | first }}"
+    per_host: false
+"""
+# prctl(2), PR_GET_DUMPABLE, of the process that runs a lookup: a worker.
+DUMPABLE = """
+import ctypes
+from ansible.plugins.lookup import LookupBase
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        return [ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)]
+"""

@@ -12,7 +12,7 @@ import pytest
 from bakery.adapters.ansible.places import Places, find_places
 from bakery.adapters.ansible.runner import AnsibleRunner
 from bakery.errors import Place
-from bakery.model.project import RoleUse, Timeouts, VaultIdentity, VaultSpec
+from bakery.model.project import NO_SECRETS, RoleUse, Timeouts, VaultIdentity, VaultSpec
 from bakery.model.run import Provision, Run, RunResult, TaskEnded, TaskStarted
 
 WITH_MACHINE = """
@@ -58,10 +58,12 @@ class Kitchen:
         file.write_text(textwrap.dedent(text), encoding="utf-8")
         return file
 
-    def run(self, playbook: str, *, provision=None, variables=None, timeouts=None) -> RunResult:
+    def run(
+        self, playbook: str, *, provision=None, variables=None, timeouts=None, secrets=NO_SECRETS
+    ) -> RunResult:
         (self.playbooks / "it.yml").write_text(textwrap.dedent(playbook), encoding="utf-8")
         places = Places(self.playbooks, find_places().collections)
-        run = Run("it.yml", variables or {}, self.project, provision, timeouts or Timeouts())
+        run = Run("it.yml", variables or {}, self.project, provision, timeouts or Timeouts(), secrets)
         self.result = AnsibleRunner(self.cancel, places).run(run, self.events.append)
         return self.result
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bakery.cli.text import age, clean, clock, cut, listed, plural, seconds, short, size, width
+from bakery.cli.text import age, clean, clock, cut, escaped, listed, plural, seconds, short, size, width
 
 NOW = datetime(2024, 5, 10, 12, 0, tzinfo=UTC)
 
@@ -64,6 +64,13 @@ def test_age_is_told_in_its_largest_unit(made: str, said: str) -> None:
 def test_escape_sequences_of_others_never_reach_the_terminal() -> None:
     hostile = "\x1b[31mred\x1b[0m\x1b]0;title\x07 \x1bcbell\x07 c1\x9b2J end\tx\r\nnext"
     assert clean(hostile) == "red bell c12J end    x\nnext"
+
+
+def test_what_cannot_be_seen_is_shown_as_an_escape() -> None:
+    assert clean("tur\u202en \u200bzero\u2028line\udcff\u00ad") == (
+        "tur\\u202en \\u200bzero\\u2028line\\xff\\xad"
+    )
+    assert escaped("a\nb \x1b[0m\udc9b") == "a\\nb \\x1b[0m\\x9b"
 
 
 def test_wide_characters_take_two_columns_and_combining_ones_none() -> None:

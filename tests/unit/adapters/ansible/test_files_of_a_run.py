@@ -233,3 +233,15 @@ def test_a_project_cannot_name_the_kind_that_isolates_nothing(monkeypatch: pytes
 def test_a_package_without_its_collection_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="install bakery again"):
         find_places(tmp_path / "bakery")
+
+
+@pytest.mark.parametrize(("target", "seen"), [("container", {"DOCKER_CONFIG"}), ("ec2", {"AWS_PROFILE"})])
+def test_credentials_reach_only_runs_of_the_target_that_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, seen: set[str]
+) -> None:
+    theirs = {"AWS_PROFILE", "DOCKER_CONFIG", "GOOGLE_APPLICATION_CREDENTIALS"}
+    for name in theirs:
+        monkeypatch.setenv(name, "x")
+    run = Run("x.yml", {"bakery_target": target}, tmp_path)
+    with private_dir() as private:
+        assert run_environment(run, private, find_places()).keys() & theirs == seen

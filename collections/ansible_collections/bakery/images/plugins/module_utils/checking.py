@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.bakery.images.plugins.module_utils import pytest_machine
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
@@ -29,12 +29,13 @@ _LAST_LINES = 15
 class CheckRun:
     """What to run: files or directories, in the machine that the words ``exec_words`` lead into.
 
-    ``report`` is where the JSON report goes, ``root`` what names of checks are relative to; seconds.
+    ``report`` is where the JSON report goes, if there is to be one, ``root`` what names of checks are
+    relative to; seconds.
     """
 
     paths: tuple[str, ...]
     exec_words: tuple[str, ...]
-    report: str
+    report: str | None = None
     root: str | None = None
     timeout_s: int = 1800
 
@@ -42,7 +43,8 @@ class CheckRun:
 def run_checks(run: CheckRun) -> dict[str, Any]:
     """Run the checks; returns ``{passed, failed, skipped, report, failures: [{check, message}]}``.
 
-    Finding no check at all is a failure. MachineFailure if pytest cannot run.
+    Without a report to write there is also ``results: [{check, outcome, seconds, message}]``. Finding no
+    check at all is a failure. MachineFailure if pytest cannot run.
     """
     missing = [path for path in run.paths if not os.path.exists(path)]
     if missing:
@@ -52,14 +54,16 @@ def run_checks(run: CheckRun) -> dict[str, Any]:
         outcome: dict[str, Any] = {"passed": 0, "failed": 0, "skipped": 0, "checks": []}
     else:
         outcome = _run_pytest(run)
-    _write_report(run.report, outcome)
+    if run.report:
+        _write_report(run.report, outcome)
     failures = [
         {"check": check["check"], "message": check["message"]}
         for check in outcome["checks"]
         if check["outcome"] == "failed"
     ]
     counts = {name: outcome[name] for name in ("passed", "failed", "skipped")}
-    return {**counts, "report": run.report, "failures": failures}
+    told = {**counts, "report": run.report, "failures": failures}
+    return told if run.report else {**told, "results": outcome["checks"]}
 
 
 def _run_pytest(run: CheckRun) -> dict[str, Any]:
@@ -69,15 +73,17 @@ def _run_pytest(run: CheckRun) -> dict[str, Any]:
         config = os.path.join(directory, "pytest.ini")
         with open(config, "w", encoding="utf-8") as out:
             out.write("[pytest]\n")
-        report = os.path.join(directory, "report.json")
-        done = _call(_command(run, config), _environment(run, directory, report), run)
-        if done.returncode not in _FAILED or not os.path.exists(report):
+        # A file without a name: what checks say may be secret, and nothing of it outlives the run.
+        with tempfile.TemporaryFile("r", dir=directory, encoding="utf-8") as report:
+            environment = _environment(run, directory, report.fileno())
+            done = _call(run, _command(run, config), environment, report=report)
+            text = report.read()
+        if done.returncode not in _FAILED or not text:
             lines = (done.stderr or done.stdout).strip().splitlines()[-_LAST_LINES:]
             raise MachineFailure(
                 f"pytest could not run the checks (exit status {done.returncode}): {' / '.join(lines)}"
             )
-        with open(report, encoding="utf-8") as source_file:
-            outcome: dict[str, Any] = json.load(source_file)
+        outcome: dict[str, Any] = json.loads(text)
     if done.returncode == _NO_CHECKS:
         names = ", ".join(run.paths)
         message = "no checks were found; files are called test_*.py and functions test_*"
@@ -94,7 +100,7 @@ def _command(run: CheckRun, config: str) -> list[str]:
     return [*words, *(os.path.abspath(path) for path in run.paths)]
 
 
-def _environment(run: CheckRun, directory: str, report: str) -> dict[str, str]:
+def _environment(run: CheckRun, directory: str, report: int) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -107,12 +113,12 @@ def _environment(run: CheckRun, directory: str, report: str) -> dict[str, str]:
         # What else is installed must neither slow checks down nor change what they find.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "BAKERY_EXEC": json.dumps(run.exec_words),
-        "BAKERY_REPORT": report,
+        "BAKERY_REPORT": f"/proc/self/fd/{report}",
     }
 
 
 def _call(
-    words: Sequence[str], environment: dict[str, str], run: CheckRun
+    run: CheckRun, words: Sequence[str], environment: dict[str, str], *, report: IO[str]
 ) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
@@ -122,6 +128,7 @@ def _call(
             text=True,
             errors="replace",
             env=environment,
+            pass_fds=[report.fileno()],
             timeout=run.timeout_s,
             check=False,
         )
@@ -141,7 +148,10 @@ def _require(*names: str) -> None:
 def _write_report(path: str, outcome: dict[str, Any]) -> None:
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as out:
+        # What checks say may come from files that only their owner may read.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as out:
+            os.fchmod(descriptor, 0o600)
             json.dump(outcome, out, indent=2)
             out.write("\n")
     except OSError as error:

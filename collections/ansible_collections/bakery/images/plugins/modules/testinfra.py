@@ -46,9 +46,10 @@ options:
     elements: str
     required: true
   report:
-    description: File to write a JSON report to.
+    description:
+      - File to write a JSON report to, readable by its owner alone.
+      - Without it how each check went is returned.
     type: path
-    required: true
   root:
     description: Directory that the names of checks in reports are relative to.
     type: path
@@ -91,8 +92,13 @@ checks:
       description: Number of checks that were skipped.
       type: int
     report:
-      description: Path of the report.
+      description: Path of the report, if there is one.
       type: str
+    results:
+      description: How each check went, as C(check), C(outcome), C(seconds) and C(message).
+      returned: without O(report)
+      type: list
+      elements: dict
     failures:
       description: Each failed check and its assertion, as C(check) and C(message).
       type: list
@@ -110,7 +116,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
         argument_spec={
             "checks": {"type": "list", "elements": "path", "required": True},
             "exec": {"type": "list", "elements": "str", "required": True},
-            "report": {"type": "path", "required": True},
+            "report": {"type": "path"},
             "root": {"type": "path"},
             "timeout": {"type": "int", "default": 1800},
         },
