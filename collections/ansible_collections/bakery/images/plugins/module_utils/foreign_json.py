@@ -49,7 +49,7 @@ class Foreign:
         """The field of an object that must have it."""
         found = self.field(name)
         if found is None:
-            raise self.wrong(f"has no '{name}'")
+            raise self.wrong(f"has no {name}")
         return found
 
     def fields(self) -> list[tuple[str, Foreign]]:
