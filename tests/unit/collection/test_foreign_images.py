@@ -1,4 +1,4 @@
-"""Images of somebody else's: whatever is in them, they are taken or refused in a sentence, and stay as they are."""
+"""Images of somebody else's are taken or refused in a sentence, whatever is in them, and stay as they are."""
 
 from __future__ import annotations
 
@@ -121,7 +121,11 @@ class Layout:
         """Write all of it, each document as ``change`` gives it back; returns the reference."""
         blob = self.put(gzip.compress(self.layer, 1, mtime=0))
         config = self.put(as_json(change("config", self.config)))
-        manifest = {**self.manifest, "config": {"mediaType": "c", **config}, "layers": [{"mediaType": "l", **blob}]}
+        manifest = {
+            **self.manifest,
+            "config": {"mediaType": "c", **config},
+            "layers": [{"mediaType": "l", **blob}],
+        }
         entry = {**self.entry, **self.put(as_json(change("manifest", manifest)))}
         index = as_json(change("index", {"schemaVersion": 2, "manifests": [entry]}))
         (self.path / "index.json").write_bytes(index)
@@ -161,7 +165,10 @@ def leftovers(store: LayerStore) -> list[str]:
     """What is in the store that is no whole layer, nor a blob of one."""
     root = Path(store.root)
     blobs = {blob["digest"][7:] for layer in store.ids() for blob in store.record(layer)["blobs"].values()}
-    known = {*(root / "layers" / layer for layer in store.ids()), *(root / "oci/blobs/sha256" / blob for blob in blobs)}
+    known = {
+        *(root / "layers" / layer for layer in store.ids()),
+        *(root / "oci/blobs/sha256" / blob for blob in blobs),
+    }
     places = (root, root / "layers", root / "oci", root / "oci/blobs/sha256")
     found = [path for place in places if place.is_dir() for path in place.iterdir() if path not in known]
     return [str(path) for path in found if path not in places and path.name not in ("l", "oci", "blobs")]
@@ -187,17 +194,17 @@ def refusal(store: LayerStore, reference: str) -> str:
 
 def taken_or_refused(store: LayerStore, reference: str) -> bool:
     """Whether the image is taken; what it is refused with is a sentence, and nothing of it stays."""
+    said = ""
     try:
         base = import_oci_source(store, reference)
     except StoreError as error:
-        assert str(error).isprintable(), error
-        assert len(str(error)) < 1000, error
-        taken = False
+        said = str(error)
     else:
         assert store.record(base["layers"][0])
-        taken = True
+    assert said.isprintable()
+    assert len(said) < 1000
     assert leftovers(store) == []
-    return taken
+    return not said
 
 
 def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -293,13 +300,14 @@ def test_changed_bytes_of_a_layer_are_taken_or_refused(tmp_path: Path) -> None:
                 layer[start + 148 : start + 156] = b"%06o\0 " % sum(block)
         tree = tmp_path / str(number)
         tree.mkdir()
+        said = ""
         try:
             unpack_layer(io.BytesIO(layer), str(tree))
         except StoreError as error:
-            assert str(error).isprintable(), error
-        else:
-            assert tree_digest(str(tree), epoch=None)
-            taken += 1
+            said = str(error)
+        assert said.isprintable()
+        assert said or tree_digest(str(tree), epoch=None)
+        taken += not said
     assert 0 < taken < 600
 
 
@@ -312,11 +320,17 @@ def test_changed_bytes_of_a_layer_are_taken_or_refused(tmp_path: Path) -> None:
         (named("x", pax_headers={"gid": "-1"}), "an owner that no file can have"),
         (named("x", pax_headers={"path": "a\0b"}), r"'a\\x00b' in the layer is no name"),
         (named("x", pax_headers={"path": "a/" * 3000}), "is no name that a file can have"),
-        (named("x", type=tarfile.SYMTYPE, pax_headers={"linkpath": "a\0b"}), "is no name that a file can have"),
+        (
+            named("x", type=tarfile.SYMTYPE, pax_headers={"linkpath": "a\0b"}),
+            "is no name that a file can have",
+        ),
         (named("x" * 256), "cannot unpack.*File name too long"),
         (named("a/.wh..."), "the layer has a whiteout without a name"),
-        (named("x", type=tarfile.CHRTYPE), "is the character device 0:0, by which overlay tells"),
-        (named("x\x1b[7m\u202e", type=tarfile.LNKTYPE, linkname="\x1b"), r"'/x\\x1b\[7m\\u202e' is a hard link to '/\\x1b'"),
+        (named("x", type=tarfile.CHRTYPE), "is the character device 0:0, which"),
+        (
+            named("x\x1b[7m\u202e", type=tarfile.LNKTYPE, linkname="\x1b"),
+            r"'/x\\x1b\[7m\\u202e' is a hard link to '/\\x1b'",
+        ),
         (named("x", type=b"Z"), "is of the unknown kind|has no content"),
         (named("x", size=1 << 60), "is too large to unpack"),
     ],
@@ -337,7 +351,9 @@ def test_absurd_members_are_sentences(
 
 
 @pytest.mark.parametrize("time", ["1e300", "-1e300", "99999999999999999999", "-62135596800"])
-def test_times_beyond_the_file_systems_are_those_at_its_ends(layout: Layout, store: LayerStore, time: str) -> None:
+def test_times_beyond_the_file_systems_are_those_at_its_ends(
+    layout: Layout, store: LayerStore, time: str
+) -> None:
     theirs = Layout(layout.path, tar(named("x", pax_headers={"mtime": time})))
     layer = import_oci_source(store, theirs.write())["layers"][0]
     kept = Path(store.tree(layer), "x").stat().st_mtime
@@ -380,7 +396,9 @@ def test_a_bomb_is_a_sentence(layout: Layout, store: LayerStore) -> None:
 
 
 @pytest.mark.parametrize("kind", ["manifest", "config", "layer"])
-@pytest.mark.parametrize("damage", ["changed", "shorter", "longer", "missing", "link", "fifo", "directory", "device"])
+@pytest.mark.parametrize(
+    "damage", ["changed", "shorter", "longer", "missing", "link", "fifo", "directory", "device"]
+)
 def test_a_damaged_layout_is_told_and_left_as_it_is(
     layout: Layout, store: LayerStore, kind: str, damage: str
 ) -> None:
@@ -480,7 +498,9 @@ def test_absurd_archives_are_sentences(
     assert leftovers(store) == []
 
 
-def test_only_a_layouts_files_come_out_of_an_archive(layout: Layout, store: LayerStore, tmp_path: Path) -> None:
+def test_only_a_layouts_files_come_out_of_an_archive(
+    layout: Layout, store: LayerStore, tmp_path: Path
+) -> None:
     layout.write()
     odd = [
         named("../escaped"),

@@ -33,7 +33,17 @@ def test_signals_have_names_and_numbers(signal: str) -> None:
 
 
 def test_null_is_nothing() -> None:
-    names = ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "Healthcheck")
+    names = (
+        "User",
+        "ExposedPorts",
+        "Env",
+        "Entrypoint",
+        "Cmd",
+        "Volumes",
+        "WorkingDir",
+        "Labels",
+        "Healthcheck",
+    )
     assert decode_settings(dict.fromkeys(names), of="it") == {}
     assert decode_settings({"Labels": {"a": None}, "Volumes": {"/a": None}}, of="it") == {
         "Labels": {"a": ""},
@@ -102,5 +112,5 @@ def test_what_no_engine_should_be_told_is_refused(field: str, value: Any, proble
 
 @pytest.mark.parametrize("value", [None, [], "x", 1, [1]])
 def test_a_configuration_is_an_object(value: Any) -> None:
-    with pytest.raises(StoreError, match="^web cannot be used: it is not an object"):
+    with pytest.raises(StoreError, match=r"\Aweb cannot be used: it is not an object"):
         decode_settings(value, of="web")

@@ -53,7 +53,9 @@ class BlobStore:
         with self.open(digest) as source:
             content = source.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise StoreError(f"blob {digest} is larger than {MOST_BYTES} bytes; it is not a manifest or config")
+            raise StoreError(
+                f"blob {digest} is larger than {MOST_BYTES} bytes; it is not a manifest or config"
+            )
         if sha256(content) != digest:
             self.remove(digest)
             raise StoreError(f"blob {digest} was corrupt and is removed; bake the image again")

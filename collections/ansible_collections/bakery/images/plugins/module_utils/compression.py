@@ -181,7 +181,7 @@ class _Unpacked:
 
 
 def archive_content(source: IO[bytes]) -> Readable:
-    """What the seekable ``source`` contains, whether gzip, zstd, bzip2, xz or plain; told by its first bytes."""
+    """What the seekable ``source`` contains, as ``decompressed``; it may be bzip2 or xz too."""
     magic = source.read(len(_XZ_MAGIC))
     source.seek(0)
     if magic.startswith(_BZIP2_MAGIC):

@@ -23,7 +23,7 @@ _KINDS = {str: "text", list: "a list", dict: "an object", bool: "true or false",
 
 
 def quoted(text: str | bytes) -> str:
-    """``text`` for a message: in quotes, what is not printable (control, bidirectional) escaped, cut if long."""
+    """``text`` for a message: in quotes, cut if long, and what is not printable (controls, bidi) escaped."""
     text = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
     return repr(text) if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]!r}…"
 
@@ -41,7 +41,7 @@ class Foreign:
         return StoreError(f"{self.of} cannot be used: {self.place or 'it'} {problem}")
 
     def field(self, name: str) -> Foreign | None:
-        """The field of an object; None if it is missing or null, which JSON's readers in Go do not tell apart."""
+        """The field of an object; None if it is missing or null, which readers in Go do not tell apart."""
         value = self._of_kind(dict).get(name)
         return None if value is None else self._inner(value, f".{name}" if self.place else name)
 

@@ -1,9 +1,10 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image layout of somebody else's: read and never changed, regular files only (image-spec 1.1, image-layout.md).
+"""An image layout of somebody else's: read and never changed, and only its regular files.
 
-A link could lead out of the layout, a fifo or a device would make the reader wait: neither is opened.
+A link could lead out of the layout, and a fifo or a device would make the reader wait: neither is opened.
+Format: image-spec 1.1, image-layout.md.
 """
 
 from __future__ import annotations
@@ -60,21 +61,26 @@ class ForeignLayout:
         with self._open(_place(digest)) as blob:
             found = os.fstat(blob.fileno()).st_size
             if found != size:
-                raise StoreError(f"{self.name} is damaged: its blob {digest} has {found} bytes instead of {size}")
+                raise StoreError(
+                    f"{self.name} is damaged: its blob {digest} has {found} bytes instead of {size}"
+                )
             # Not more than that, should it grow meanwhile.
             while size > 0 and (chunk := blob.read(min(size, _READ))):
                 writer.write(chunk)
                 size -= len(chunk)
         if writer.digest() != digest:
             raise StoreError(
-                f"{self.name} is damaged: blob {digest} is corrupt at its source: it has the digest {writer.digest()}"
+                f"{self.name} is damaged: blob {digest} is corrupt at its source, where it has the digest "
+                f"{writer.digest()}"
             )
 
     def _read(self, path: str) -> bytes:
         with self._open(path) as source:
             content = source.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise StoreError(f"{path} of {self.name} has more than {MOST_BYTES} bytes, which no document of an image has")
+            raise StoreError(
+                f"{path} of {self.name} has more than {MOST_BYTES} bytes, which no document of an image has"
+            )
         return content
 
     def _open(self, path: str) -> IO[bytes]:
@@ -93,7 +99,8 @@ class ForeignLayout:
                 link = stat.S_ISLNK(status.st_mode)
                 problem = "is a symbolic link" if link else "is not a regular file"
             raise StoreError(
-                f"{path} of {self.name} {problem}; a layout's files are read from the layout alone: copy it with 'cp -rL'"
+                f"{path} of {self.name} {problem}; a layout is read without following links: "
+                "copy it with 'cp -rL' if it is made of them"
             )
         return os.fdopen(descriptor, "rb")
 

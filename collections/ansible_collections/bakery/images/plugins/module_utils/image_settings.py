@@ -79,9 +79,11 @@ def _working_directory(node: Foreign) -> str:
 def _volumes(node: Foreign) -> dict[str, dict[str, Any]]:
     for path, _empty in node.fields():
         parts = path.split("/")
-        if not path.startswith("/") or ".." in parts or _NOT_IN_VOLUMES & set(path) or not path.isprintable():
+        odd = ".." in parts or _NOT_IN_VOLUMES & set(path) or not path.isprintable()
+        if odd or not path.startswith("/"):
             raise node.wrong(
-                f"names {quoted(path)}, which is not an absolute path in the container without '..', ':' and ','"
+                f"names {quoted(path)}, which is not an absolute path in the container "
+                "without '..', ':', ',', quotes and control characters"
             )
         if not set(parts) - {"", "."}:
             raise node.wrong(f"names {quoted(path)}, but the whole container cannot be a volume")
@@ -89,7 +91,7 @@ def _volumes(node: Foreign) -> dict[str, dict[str, Any]]:
 
 
 def _environment(node: Foreign) -> list[str]:
-    """``NAME=VALUE`` each. An engine would take a bare ``NAME``, or ``NAME*``, from the host's environment."""
+    """``NAME=VALUE`` each. A bare ``NAME`` or ``NAME*`` means the host's environment to podman-run(1)."""
     found = []
     for item in node.items():
         name, _equals, value = item.text().partition("=")

@@ -117,7 +117,9 @@ def _extracted(path: str, *, of: str) -> Iterator[IO[bytes]]:
         with open(path, "xb") as out:
             yield out
     except FileExistsError as error:
-        raise StoreError(f"{os.path.basename(path)} is in {of} twice, so that it could mean either") from error
+        raise StoreError(
+            f"{os.path.basename(path)} is in {of} twice, so that it could mean either"
+        ) from error
     except OSError as error:
         raise StoreError(f"cannot extract {os.path.basename(path)} of {of}: {error.strerror}") from error
 

@@ -45,9 +45,9 @@ from ansible_collections.bakery.images.plugins.module_utils.tar_unpack import un
 
 _SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 _READ = 1 << 20
-# gzip makes data smaller by 1,032 at most; what zstd makes smaller than that is of one byte over and over. Layers
-# that unpack to less than so many bytes may be anything.
+# gzip makes data smaller by 1,032 at most; what zstd makes smaller than that is one byte over and over.
 _MOST_RATIO = 1100
+# A layer that unpacks to no more bytes than this may be compressed as it likes.
 _SMALL = 1 << 30
 _ROOT_MODE = stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
 
@@ -242,8 +242,8 @@ class _Measured:
         self.size += len(chunk)
         if self.size > self._most:
             raise StoreError(
-                f"a layer unpacks to more than {self._most} bytes, which is more than is free here or than an "
-                "archive of its size should hold; free some space, or take another image"
+                f"a layer unpacks to more than {self._most} bytes: more than is free here, or than one of "
+                "its size should hold; free some space, or take another image"
             )
         return chunk
 

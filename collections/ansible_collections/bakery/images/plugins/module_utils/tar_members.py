@@ -127,8 +127,8 @@ class TarMembers:
             self._room -= member.size
             if self._room < 0:
                 raise StoreError(
-                    f"{self._what} is too large to unpack: with {quoted(member.name)} it exceeds the space that "
-                    "is free; free some, or take a smaller image"
+                    f"{self._what} is too large to unpack: with {quoted(member.name)} it exceeds the space "
+                    "that is free; free some, or take a smaller image"
                 )
 
 

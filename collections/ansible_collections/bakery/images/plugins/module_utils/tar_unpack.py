@@ -157,7 +157,8 @@ class _Unpacker:
             kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
             if member.ischr() and member.devmajor == member.devminor == 0:
                 raise StoreError(
-                    f"{_path(name)} in the layer is the character device 0:0, by which overlay tells what is deleted"
+                    f"{_path(os.fsencode(member.name))} in the layer is the character device 0:0, which "
+                    "means a deleted file to overlay"
                 )
             # A part of the image and no more: what is mounted on the tree has no use of devices (nodev).
             os.mknod(name, kind | 0o600, os.makedev(member.devmajor, member.devminor), dir_fd=directory)
@@ -283,7 +284,9 @@ def _clear(directory: int, name: bytes) -> bool:
         try:
             delete_tree(f"/proc/{os.getpid()}/fd/{directory}/{os.fsdecode(name)}")
         except subprocess.CalledProcessError as failed:
-            raise StoreError(f"cannot replace {_path(name)} of the layer: {failed.stderr.strip()}") from failed
+            raise StoreError(
+                f"cannot replace {_path(name)} of the layer: {failed.stderr.strip()}"
+            ) from failed
     return True
 
 
