@@ -205,7 +205,7 @@ def test_an_index_gives_the_image_of_this_host(layout: OciLayout, store: LayerSt
         ("oci:/nowhere", "is not an OCI image layout"),
         ("oci-archive:/nowhere", "cannot read /nowhere: No such file"),
         ("docker-archive:/nowhere", "cannot read /nowhere"),
-        ("oci-archive:/etc/passwd", "is not a tar archive"),
+        ("oci-archive:/etc/passwd", "/etc/passwd is not a valid tar archive"),
         ("docker-archive:/etc/passwd", "cannot get docker-archive:/etc/passwd"),
         ("oci:{layout}:nope", "no image 'nope'; its tags are: web:latest"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils.container_setup import (
@@ -14,6 +15,7 @@ from ansible_collections.bakery.images.plugins.module_utils.container_setup impo
 )
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import DebianSpec, make_tree
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.podman import ulimit_options
 
@@ -34,8 +36,45 @@ def test_image_runs_its_entrypoint_with_its_command(tmp_path: Path) -> None:
 
 def test_image_configuration_becomes_options() -> None:
     options = image_options(CONFIG, "/m", "image")
-    wanted = {"--env=A=b c", "--user=www-data", "--workdir=/srv", "--stop-signal=SIGQUIT", "--volume=/data"}
-    assert wanted <= set(options)
+    wanted = {"--env=A=b c", "--user=www-data", "--workdir=/srv", "--stop-signal=SIGQUIT"}
+    assert {*wanted, "--mount=type=volume,destination=/data"} <= set(options)
+
+
+def test_a_variable_without_a_value_is_not_taken_from_the_host() -> None:
+    """podman-run(1): a bare name, or a beginning with ``*``, imports what the host's environment has."""
+    options = image_options({"Env": ["AWS_SECRET_ACCESS_KEY", "AWS_*", "A="]}, "/m", "image")
+    variables = [option for option in options if option.startswith("--env=")]
+    assert variables == ["--env=AWS_SECRET_ACCESS_KEY=", "--env=AWS_*=", "--env=A="]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"Volumes": {"/etc:/mnt": {}}},
+        {"Volumes": {"/a,type=bind,source=/etc": {}}},
+        {"Env": ["A=1\0B"]},
+        {"User": "0 --privileged"},
+        {"WorkingDir": "/proc/self/fd/8"},
+        {"StopSignal": "TERM --privileged"},
+    ],
+)
+def test_an_image_cannot_say_more_to_the_engine_than_its_fields_mean(config: dict[str, Any]) -> None:
+    with pytest.raises(StoreError, match="the image's configuration cannot be used: "):
+        image_options(config, "/m", "image")
+
+
+@pytest.mark.parametrize("word", ["--privileged", "-v/:/host", "--"])
+def test_no_field_of_an_image_becomes_an_option_of_its_own(tmp_path: Path, word: str) -> None:
+    config = {"Env": [f"{word}=1"], "Entrypoint": [word], "Cmd": [word]}
+    options = image_options(config, "/m", "image")
+    assert {option.partition("=")[0] for option in options} <= {
+        "--systemd",
+        "--interactive",
+        "--http-proxy",
+        "--env",
+    }
+    # Behind the tree, where podman takes no options any more.
+    assert first_process(config, str(tmp_path)) == ("image", [word, word])
 
 
 def test_machine_without_systemd_waits_in_a_program_of_the_host(tmp_path: Path) -> None:

@@ -55,6 +55,21 @@ def test_nulls_of_a_docker_config_are_left_out() -> None:
     }
 
 
+def test_a_bases_bare_variable_gets_an_empty_value() -> None:
+    assert config(base={"Env": ["TOKEN", "A=1"]}) == {"Env": ["TOKEN=", "A=1"]}
+
+
+def test_a_base_cannot_pass_for_a_machine() -> None:
+    """Engines give an image's labels to its containers, and the sweep finds machines by theirs."""
+    labels = {"io.bakery.home": "/var/lib/bakery", "io.bakery.machine": "x", "vendor": "y"}
+    assert config(base={"Labels": labels}) == {"Labels": {"vendor": "y"}}
+
+
+def test_fields_of_no_meaning_are_left_out() -> None:
+    base = {"Hostname": "x", "Image": "sha256:1", "Tty": True, "Cmd": ["x"]}
+    assert config(base=base) == {"Cmd": ["x"]}
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [(30, 30.0), (1.5, 1.5), ("30s", 30.0), ("1m30s", 90.0), ("2h", 7200.0), ("500ms", 0.5), ("7", 7)],
@@ -80,6 +95,7 @@ def test_healthcheck_words_are_a_command(given: list[str], expected: list[str]) 
         ({"healthcheck": {"interval": 1}}, "has no 'test'"),
         ({"healthcheck": {"test": "x", "timeout": "soon"}}, "timeout 'soon' is no duration"),
         ({"healthcheck": {"test": "x", "timeout": ""}}, "is no duration"),
+        ({"volumes": ["/etc:/mnt"]}, r"Volumes names '/etc:/mnt', which is not an absolute path"),
     ],
 )
 def test_values_that_no_engine_takes_are_sentences(image: dict[str, Any], message: str) -> None:

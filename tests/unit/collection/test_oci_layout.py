@@ -19,9 +19,14 @@ def layout(tmp_path: Path) -> OciLayout:
     return made
 
 
+def config_of(name: str) -> dict[str, Any]:
+    return {"rootfs": {"type": "layers", "diff_ids": []}, "config": {"Cmd": [name]}}
+
+
 def image(layout: OciLayout, name: str) -> dict[str, Any]:
-    config = layout.blobs.put(canonical_json({"name": name}))
-    manifest = layout.blobs.put(canonical_json({"config": {"digest": config}, "layers": []}))
+    config = layout.blobs.put(canonical_json(config_of(name)))
+    inner = {"mediaType": "c", "digest": config, "size": layout.blobs.size(config)}
+    manifest = layout.blobs.put(canonical_json({"config": inner, "layers": []}))
     descriptor = {"mediaType": "m", "digest": manifest, "size": layout.blobs.size(manifest)}
     layout.add(descriptor)
     return descriptor
@@ -31,7 +36,7 @@ def test_an_image_needs_no_tag(layout: OciLayout) -> None:
     descriptor = image(layout, "a")
     assert layout.descriptors() == [descriptor]
     assert layout.add(descriptor) is False
-    assert layout.image(descriptor["digest"]).config == {"name": "a"}
+    assert layout.image(descriptor["digest"]).config == config_of("a")
 
 
 def test_a_tag_moves_and_its_old_image_stays(layout: OciLayout) -> None:

@@ -6,20 +6,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
 import secrets
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
+from ansible_collections.bakery.images.plugins.module_utils.foreign_json import MOST_BYTES, quoted
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     PARTIAL,
     StoreError,
     fsync_directory,
 )
+from ansible_collections.bakery.images.plugins.module_utils.oci_documents import DIGEST
 
-_DIGEST = re.compile(r"\Asha256:[0-9a-f]{64}\Z")
 _READ = 1 << 20
 
 
@@ -38,8 +37,8 @@ class BlobStore:
 
     def path(self, digest: str) -> str:
         """Where the blob is or would be; refuses all but sha256 digests."""
-        if not _DIGEST.match(digest):
-            raise StoreError(f"'{digest}' is not a sha256 digest")
+        if not DIGEST.match(digest):
+            raise StoreError(f"{quoted(digest)} is not a sha256 digest")
         return os.path.join(self.directory, digest.removeprefix("sha256:"))
 
     def open(self, digest: str) -> IO[bytes]:
@@ -49,26 +48,18 @@ class BlobStore:
         except OSError as error:
             raise StoreError(f"blob {digest} cannot be read: {error.strerror}") from error
 
-    def read(self, digest: str, limit: int = 16 << 20) -> bytes:
-        """A small blob (a manifest, a config), its digest checked."""
+    def read(self, digest: str) -> bytes:
+        """A small blob (a manifest, a config), its digest checked; one that is corrupt is removed."""
         with self.open(digest) as source:
-            content = source.read(limit + 1)
-        if len(content) > limit:
-            raise StoreError(f"blob {digest} is larger than {limit} bytes; it is not a manifest or config")
+            content = source.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise StoreError(
+                f"blob {digest} is larger than {MOST_BYTES} bytes; it is not a manifest or config"
+            )
         if sha256(content) != digest:
             self.remove(digest)
             raise StoreError(f"blob {digest} was corrupt and is removed; bake the image again")
         return content
-
-    def read_json(self, digest: str) -> dict[str, Any]:
-        """A small blob that is a JSON object, its digest checked."""
-        try:
-            value = json.loads(self.read(digest))
-        except ValueError as error:
-            raise StoreError(f"blob {digest} is not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise StoreError(f"blob {digest} is not a JSON object")
-        return value
 
     def is_intact(self, digest: str) -> bool:
         """Whether the blob is there and has its digest; reads it."""
@@ -95,7 +86,7 @@ class BlobStore:
             names = os.listdir(self.directory)
         except FileNotFoundError:
             return []
-        return sorted(f"sha256:{name}" for name in names if _DIGEST.match(f"sha256:{name}"))
+        return sorted(f"sha256:{name}" for name in names if DIGEST.match(f"sha256:{name}"))
 
     def stale(self) -> list[str]:
         """Absolute paths of ``.partial`` leftovers, of dead writers and of live ones."""
@@ -110,18 +101,6 @@ class BlobStore:
         with BlobWriter(self) as writer:
             writer.write(content)
             return writer.commit()
-
-    def put_stream(self, source: IO[bytes], expected: str) -> int:
-        """Store what ``source`` gives if it has the ``expected`` digest; returns its size in bytes."""
-        with BlobWriter(self) as writer:
-            while chunk := source.read(_READ):
-                writer.write(chunk)
-            if writer.digest() != expected:
-                raise StoreError(
-                    f"blob {expected} is corrupt at its source: it has the digest {writer.digest()}"
-                )
-            writer.commit()
-            return writer.size
 
     def size(self, digest: str) -> int:
         """The blob's size in bytes, 0 if it is not there."""
@@ -179,6 +158,13 @@ class BlobWriter:
     def digest(self) -> str:
         """The digest of what was written so far."""
         return "sha256:" + self._sum.hexdigest()
+
+    def written(self) -> IO[bytes]:
+        """What was written so far, for reading."""
+        try:
+            return open(self._partial, "rb")
+        except OSError as error:
+            raise StoreError(f"cannot read {self._partial}: {error.strerror}") from error
 
     def commit(self) -> str:
         """Make the blob durable under its digest; returns that."""

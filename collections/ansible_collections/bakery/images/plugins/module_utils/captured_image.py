@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.foreign_layout import ForeignLayout
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
-from ansible_collections.bakery.images.plugins.module_utils.oci_source import import_oci_source
+from ansible_collections.bakery.images.plugins.module_utils.oci_reference import SourceImage
+from ansible_collections.bakery.images.plugins.module_utils.oci_source import import_image
 from ansible_collections.bakery.images.plugins.module_utils.packing import verify
 
 
@@ -50,8 +52,10 @@ def captured_image(store: LayerStore, reference: str, *, read_all: bool = False)
     else:
         # Layers that were flattened into one for the image exist as a blob only: unpack it.
         with import_lock(store):
-            layers = import_oci_source(store, f"oci:{layout.path}@{image.digest}")["layers"]
-    return CapturedImage(tuple(layers), dict(image.config.get("config") or {}))
+            name = f"oci:{layout.path}@{image.digest}"
+            source = SourceImage(ForeignLayout(layout.path, name), image, name)
+            layers = import_image(store, source, name)["layers"]
+    return CapturedImage(tuple(layers), {**image.config.get("config", {})})
 
 
 @contextmanager

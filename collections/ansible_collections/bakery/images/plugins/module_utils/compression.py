@@ -9,6 +9,8 @@ layer is the digest of what is inside.
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import struct
 import zlib
 from importlib import import_module
@@ -35,6 +37,10 @@ _MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
 MEDIA_TYPES = {GZIP: f"{_MEDIA_TYPE}+gzip", ZSTD: f"{_MEDIA_TYPE}+zstd", NONE: _MEDIA_TYPE}
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_BZIP2_MAGIC = b"BZh"
+_XZ_MAGIC = b"\xfd7zXZ\x00"
+# xz -9 takes 65 MiB to unpack (xz(1)).
+_XZ_MEMORY = 128 << 20
 # RFC 1952: deflate, no name, no time, extra flags 0, unknown operating system.
 _GZIP_HEADER = _GZIP_MAGIC + b"\x08\x00\x00\x00\x00\x00\x00\xff"
 _RAW_DEFLATE = -15
@@ -151,6 +157,38 @@ def decompressed(source: IO[bytes]) -> Readable:
     if magic == _ZSTD_MAGIC:
         return _Unzstd(source)
     return source
+
+
+class _Unpacked:
+    """A readable stream of what a bzip2 or xz file contains: whole archives, never layers, come so."""
+
+    def __init__(self, source: IO[bytes], engine: Any) -> None:
+        self._source = source
+        self._engine = engine
+
+    def read(self, size: int) -> bytes:
+        while not self._engine.eof:
+            data = self._source.read(size) if self._engine.needs_input else b""
+            if self._engine.needs_input and not data:
+                raise StoreError("the compressed archive ends early")
+            try:
+                unpacked = cast("bytes", self._engine.decompress(data, size))
+            except (OSError, lzma.LZMAError) as error:
+                raise StoreError(f"the compressed archive is damaged: {error}") from error
+            if unpacked:
+                return unpacked
+        return b""
+
+
+def archive_content(source: IO[bytes]) -> Readable:
+    """What the seekable ``source`` contains, as ``decompressed``; it may be bzip2 or xz too."""
+    magic = source.read(len(_XZ_MAGIC))
+    source.seek(0)
+    if magic.startswith(_BZIP2_MAGIC):
+        return _Unpacked(source, bz2.BZ2Decompressor())
+    if magic == _XZ_MAGIC:
+        return _Unpacked(source, lzma.LZMADecompressor(memlimit=_XZ_MEMORY))
+    return decompressed(source)
 
 
 def _zstandard() -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.bakery.images.plugins.module_utils import executor_client
 from ansible_collections.bakery.images.plugins.module_utils.apt_cache import APT_CONFIG, KEEP_ARCHIVES
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.image_settings import decode_settings
 from ansible_collections.bakery.images.plugins.module_utils.machine_tree import boots_systemd
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.podman import label_options
@@ -61,17 +62,21 @@ def bake_options(directory: str, init: str) -> list[str]:
 
 
 def image_options(config: dict[str, Any], directory: str, init: str) -> list[str]:
-    """Engine options that honour an image configuration (image-spec, config.md) as ``podman run`` would."""
+    """Engine options that honour an image configuration (image-spec, config.md) as ``podman run`` would.
+
+    Whoever made the image chose its values: each is the value of one option, in a form that means one thing.
+    """
+    settings = decode_settings(config, of="the image's configuration")
     options = [
         "--systemd=always" if init == "systemd" else "--systemd=true",
         "--interactive",
         "--http-proxy=false",
     ]
-    options += [f"--env={setting}" for setting in config.get("Env") or []]
-    options += [f"--volume={path}" for path in sorted(config.get("Volumes") or {})]
-    for option, key in (("--user", "User"), ("--workdir", "WorkingDir"), ("--stop-signal", "StopSignal")):
-        if config.get(key):
-            options.append(f"{option}={config[key]}")
+    options += [f"--env={setting}" for setting in settings.get("Env", ())]
+    # Unlike --volume, this form has another word for a path of the host.
+    options += [f"--mount=type=volume,destination={path}" for path in sorted(settings.get("Volumes", ()))]
+    single = {"--user": "User", "--workdir": "WorkingDir", "--stop-signal": "StopSignal"}
+    options += [f"{option}={settings[key]}" for option, key in single.items() if key in settings]
     if init == "pause":
         options.append(f"--volume={directory}/inside:{INSIDE}:ro")
     return options
@@ -79,7 +84,8 @@ def image_options(config: dict[str, Any], directory: str, init: str) -> list[str
 
 def first_process(config: dict[str, Any] | None, tree: str) -> tuple[str, list[str]]:
     """Who is the machine's first process (``systemd``, ``pause``, ``image``), and its command line."""
-    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])] if config else []
+    settings = decode_settings(config or {}, of="the image's configuration")
+    command = [*settings.get("Entrypoint", ()), *settings.get("Cmd", ())]
     if command:
         return ("systemd" if command[0] in _INITS and boots_systemd(tree) else "image"), command
     if boots_systemd(tree):

@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.foreign_json import quoted
+from ansible_collections.bakery.images.plugins.module_utils.image_settings import PORT, decode_settings
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
+from ansible_collections.bakery.images.plugins.module_utils.podman import LABEL
 
-_PORT = re.compile(r"\A[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp|sctp))?\Z")
 _DURATION = re.compile(r"\A(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?\Z")
 _NANOSECONDS = 1_000_000_000
 _SYSTEMD_STOP_SIGNAL = "SIGRTMIN+3"
@@ -27,9 +29,9 @@ def image_config(image: dict[str, Any], base: dict[str, Any], *, has_init: bool)
     ``image``: entrypoint, cmd, env, ports, labels, user, workdir, healthcheck, stop_signal, volumes, each
     optional; ``base``: an OCI config object. An entrypoint without a cmd drops the base's Cmd, as it was for
     another entrypoint. With neither, and ``has_init``, the image boots its init and stops as systemd wants.
-    Raises StoreError for values that no engine would take.
+    Raises StoreError for values that no engine would take, or that it could take for something else.
     """
-    config: dict[str, Any] = {key: value for key, value in base.items() if value not in (None, "", [], {})}
+    config: dict[str, Any] = {**decode_settings(base, of="the configuration of the base image")}
     if image.get("entrypoint") is not None:
         config["Entrypoint"] = _argv("entrypoint", image["entrypoint"])
         config.pop("Cmd", None)
@@ -44,12 +46,13 @@ def image_config(image: dict[str, Any], base: dict[str, Any], *, has_init: bool)
     if has_init and not config.get("Entrypoint") and not config.get("Cmd"):
         config["Cmd"] = [INIT]
         config.setdefault("StopSignal", _SYSTEMD_STOP_SIGNAL)
-    return config
+    return {**decode_settings(config, of="the image's configuration")}
 
 
 def _lay_over(config: dict[str, Any], image: dict[str, Any]) -> None:
     environment = {**_environment(config.get("Env")), **_environment(image.get("env"))}
-    labels = {**config.get("Labels", {}), **{str(k): str(v) for k, v in (image.get("labels") or {}).items()}}
+    labels = _without_ours(config.pop("Labels", {}))
+    labels |= {str(key): str(value) for key, value in (image.get("labels") or {}).items()}
     ports = {**config.get("ExposedPorts", {}), **{_port(port): {} for port in image.get("ports") or ()}}
     volumes = {**config.get("Volumes", {}), **{str(path): {} for path in image.get("volumes") or ()}}
     found = {
@@ -59,6 +62,14 @@ def _lay_over(config: dict[str, Any], image: dict[str, Any]) -> None:
         "Volumes": volumes,
     }
     config.update({key: value for key, value in found.items() if value})
+
+
+def _without_ours(labels: dict[str, str]) -> dict[str, str]:
+    """A base's labels but those that machines have: engines give an image's to each of its containers.
+
+    The sweep would take the container of a user, if its image says so, for the machine of a dead bake.
+    """
+    return {name: text for name, text in labels.items() if not name.startswith(f"{LABEL}.")}
 
 
 def _argv(key: str, value: Any) -> list[str]:
@@ -81,8 +92,8 @@ def _environment(value: Any) -> dict[str, str]:
 
 def _port(value: Any) -> str:
     text = str(value)
-    if not _PORT.match(text):
-        raise StoreError(f"'{text}' is not a port of an image; write 80 or 53/udp")
+    if not PORT.match(text):
+        raise StoreError(f"{quoted(text)} is not a port of an image; write 80 or 53/udp")
     return text if "/" in text else f"{text}/tcp"
 
 

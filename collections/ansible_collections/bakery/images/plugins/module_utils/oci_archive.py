@@ -12,7 +12,7 @@ import secrets
 from typing import IO, Any
 
 from ansible_collections.bakery.images.plugins.module_utils import tar_header
-from ansible_collections.bakery.images.plugins.module_utils.blob_store import BlobStore, sha256
+from ansible_collections.bakery.images.plugins.module_utils.blob_store import BlobStore
 from ansible_collections.bakery.images.plugins.module_utils.compression import Readable, decompressed
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     PARTIAL,
@@ -120,8 +120,8 @@ def _write_oci(archive: _Archive, blobs: BlobStore, *, image: Image, name: str) 
 
 def _write_docker(archive: _Archive, blobs: BlobStore, *, image: Image, name: str) -> None:
     """Docker's image specification 1.2: ``manifest.json``, the config, each layer as a plain tar once."""
-    config = canonical_json(image.config)
-    config_name = f"{sha256(config).removeprefix('sha256:')}.json"
+    config = blobs.read(image.config_digest)
+    config_name = f"{image.config_digest.removeprefix('sha256:')}.json"
     diff_ids = image.config["rootfs"]["diff_ids"]
     files = [f"{diff_id.removeprefix('sha256:')}.tar" for diff_id in diff_ids]
     written: set[str] = set()

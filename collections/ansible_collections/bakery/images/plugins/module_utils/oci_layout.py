@@ -15,16 +15,25 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.bakery.images.plugins.module_utils.blob_store import BlobStore
+from ansible_collections.bakery.images.plugins.module_utils.foreign_json import Foreign, foreign_json
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     StoreError,
     canonical_json,
     write_atomically,
+)
+from ansible_collections.bakery.images.plugins.module_utils.oci_documents import (
+    Config,
+    Descriptor,
+    Manifest,
+    config_of,
+    descriptor_of,
+    manifest_of,
 )
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -41,27 +50,27 @@ _NAME = re.compile(r"\A[a-z0-9]+(?:(?:[._]|__|-+|/)[a-z0-9]+)*:[A-Za-z0-9][A-Za-
 class Image:
     """An image in the layout: its descriptor in the index, its manifest and its config."""
 
-    descriptor: dict[str, Any]
-    manifest: dict[str, Any]
-    config: dict[str, Any]
+    descriptor: Descriptor
+    manifest: Manifest
+    config: Config
 
     @property
     def digest(self) -> str:
-        return str(self.descriptor["digest"])
+        return self.descriptor["digest"]
 
     @property
     def config_digest(self) -> str:
-        return str(self.manifest["config"]["digest"])
+        return self.manifest["config"]["digest"]
 
     @property
     def blobs(self) -> set[str]:
         """The digests of all blobs of the image."""
-        return {self.digest, self.config_digest, *(layer["digest"] for layer in self.manifest["layers"])}
+        return _blobs(self.digest, self.manifest)
 
 
-def index_bytes(descriptors: list[dict[str, Any]]) -> bytes:
+def index_bytes(descriptors: Sequence[Mapping[str, Any]]) -> bytes:
     """``index.json`` with these descriptors."""
-    return canonical_json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": descriptors})
+    return canonical_json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": list(descriptors)})
 
 
 def checked_name(name: str) -> str:
@@ -72,6 +81,19 @@ def checked_name(name: str) -> str:
             f"'{name}' cannot name an image; write NAME:TAG with lower-case letters, digits, '.', '_', '-'"
         )
     return full
+
+
+def found_in(entries: Iterable[Mapping[str, Any]], reference: str) -> list[str]:
+    """The digests of those entries of an index that ``OciLayout.find`` gives."""
+    digests = set()
+    for entry in entries:
+        if ref_name(entry) in (reference, f"{reference}:latest"):
+            return [str(entry["digest"])]
+        digests.add(str(entry["digest"]))
+    wanted = reference.removeprefix("sha256:")
+    return sorted(
+        digest for digest in digests if len(wanted) >= _SHORTEST_DIGEST and digest[7:].startswith(wanted)
+    )
 
 
 class OciLayout:
@@ -107,19 +129,11 @@ class OciLayout:
 
     def names(self) -> dict[str, str]:
         """Tag -> manifest digest."""
-        return {name: entry["digest"] for entry in self.descriptors() if (name := _ref_name(entry))}
+        return {name: entry["digest"] for entry in self.descriptors() if (name := ref_name(entry))}
 
     def find(self, reference: str) -> list[str]:
         """The manifest digests that a tag, a digest or its beginning means; ``NAME`` is ``NAME:latest``."""
-        entries = self.descriptors()
-        for entry in entries:
-            if _ref_name(entry) in (reference, f"{reference}:latest"):
-                return [str(entry["digest"])]
-        wanted = reference.removeprefix("sha256:")
-        digests = sorted({str(entry["digest"]) for entry in entries})
-        return [
-            digest for digest in digests if len(wanted) >= _SHORTEST_DIGEST and digest[7:].startswith(wanted)
-        ]
+        return found_in(self.descriptors(), reference)
 
     def resolve(self, reference: str) -> str:
         """The one manifest digest that ``find`` gives."""
@@ -136,8 +150,7 @@ class OciLayout:
             self.ensure()
         digest = self.resolve(reference)
         entry = next(entry for entry in self.descriptors() if entry["digest"] == digest)
-        descriptor = {key: value for key, value in entry.items() if key != "annotations"}
-        return load_image(self.blobs, descriptor)
+        return load_image(self.blobs, descriptor_of(Foreign(_untagged(entry), self.index)))
 
     def add(self, descriptor: dict[str, Any]) -> bool:
         """Put an image into the index, without a tag, if it is not there; whether that changed anything."""
@@ -154,7 +167,7 @@ class OciLayout:
         with self._locked():
             digest = self.resolve(reference)
             entries = self.descriptors()
-            before = {name for entry in entries if (name := _ref_name(entry)) and entry["digest"] == digest}
+            before = {name for entry in entries if (name := ref_name(entry)) and entry["digest"] == digest}
             changed = [name for name in wanted if name not in before]
             if changed:
                 self._write(_pointed(entries, digest, changed))
@@ -165,7 +178,7 @@ class OciLayout:
         wanted = {checked_name(name) for name in names}
         with self._locked():
             entries = self.descriptors()
-            gone = sorted(wanted & {_ref_name(entry) for entry in entries})
+            gone = sorted(wanted & {ref_name(entry) for entry in entries})
             if gone:
                 self._write(_without(entries, set(gone)))
             return [str(name) for name in gone]
@@ -179,7 +192,7 @@ class OciLayout:
                 self._write(kept)
 
     def _write(self, entries: list[dict[str, Any]]) -> None:
-        ordered = sorted(entries, key=lambda entry: (_ref_name(entry) or "", entry["digest"]))
+        ordered = sorted(entries, key=lambda entry: (ref_name(entry) or "", entry["digest"]))
         for path in (self.index, self._copy):
             write_atomically(path, index_bytes(ordered))
 
@@ -197,12 +210,31 @@ class OciLayout:
             os.close(descriptor)
 
 
-def load_image(blobs: BlobStore, descriptor: dict[str, Any]) -> Image:
+class Blobs(Protocol):
+    """Reads a small blob, its digest checked."""
+
+    def read(self, digest: str, /) -> bytes: ...
+
+
+def load_image(blobs: Blobs, descriptor: Descriptor) -> Image:
     """The image of a manifest's descriptor; StoreError if a blob is missing, corrupt or of another kind."""
-    manifest = blobs.read_json(descriptor["digest"])
-    if not isinstance(manifest.get("config"), dict) or not isinstance(manifest.get("layers"), list):
-        raise StoreError(f"blob {descriptor['digest']} is not an image manifest")
-    return Image(descriptor, manifest, blobs.read_json(manifest["config"]["digest"]))
+    manifest = _load_manifest(blobs, descriptor["digest"])
+    digest = manifest["config"]["digest"]
+    config = foreign_json(blobs.read(digest), of=f"image configuration {digest}")
+    return Image(descriptor, manifest, config_of(config))
+
+
+def blobs_of_image(blobs: Blobs, digest: str) -> set[str]:
+    """The digests of all blobs of the image with this manifest, whether or not the image can be used."""
+    return _blobs(digest, _load_manifest(blobs, digest))
+
+
+def _load_manifest(blobs: Blobs, digest: str) -> Manifest:
+    return manifest_of(foreign_json(blobs.read(digest), of=f"blob {digest}"))
+
+
+def _blobs(digest: str, manifest: Manifest) -> set[str]:
+    return {digest, manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])}
 
 
 def _read_index(path: str) -> list[dict[str, Any]] | None:
@@ -214,14 +246,16 @@ def _read_index(path: str) -> list[dict[str, Any]] | None:
         return [dict(entry) for entry in entries if isinstance(entry["digest"], str)]
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _ref_name(entry: dict[str, Any]) -> str | None:
-    return (entry.get("annotations") or {}).get(REF_NAME)
+def ref_name(entry: Mapping[str, Any]) -> str | None:
+    """The tag of an index's entry, if it has one."""
+    name = (entry.get("annotations") or {}).get(REF_NAME)
+    return name if isinstance(name, str) else None
 
 
 def _untagged(entry: dict[str, Any]) -> dict[str, Any]:
@@ -230,7 +264,7 @@ def _untagged(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _without(entries: list[dict[str, Any]], names: set[str]) -> list[dict[str, Any]]:
     """The entries without these tags; an image that loses its last tag stays, untagged."""
-    kept = [entry for entry in entries if _ref_name(entry) not in names]
+    kept = [entry for entry in entries if ref_name(entry) not in names]
     present = {entry["digest"] for entry in kept}
     for entry in entries:
         if entry["digest"] not in present:
@@ -243,5 +277,5 @@ def _pointed(entries: list[dict[str, Any]], digest: str, names: list[str]) -> li
     """The entries with ``names`` moved to the image ``digest``."""
     plain = _untagged(next(entry for entry in entries if entry["digest"] == digest))
     kept = _without(entries, set(names))
-    kept = [entry for entry in kept if entry["digest"] != digest or _ref_name(entry)]
+    kept = [entry for entry in kept if entry["digest"] != digest or ref_name(entry)]
     return [*kept, *({**plain, "annotations": {REF_NAME: name}} for name in names)]

@@ -10,10 +10,10 @@ import os
 import stat
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from ansible_collections.bakery.images.plugins.module_utils.beneath import status_beneath
-from ansible_collections.bakery.images.plugins.module_utils.blob_store import BlobStore, sha256
+from ansible_collections.bakery.images.plugins.module_utils.blob_store import BlobWriter, sha256
 from ansible_collections.bakery.images.plugins.module_utils.compression import (
     GZIP,
     MEDIA_TYPES,
@@ -29,16 +29,25 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     StoreError,
     canonical_json,
 )
+from ansible_collections.bakery.images.plugins.module_utils.oci_documents import Descriptor
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import host_platform
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import Image
 from ansible_collections.bakery.images.plugins.module_utils.oci_reference import SourceImage, opened_source
 from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
 from ansible_collections.bakery.images.plugins.module_utils.packing import FOREIGN, blobs_of, tree_digest
-from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import is_whiteout, opened
+from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
+    is_whiteout,
+    opened,
+)
+from ansible_collections.bakery.images.plugins.module_utils.tar_members import disk_room
 from ansible_collections.bakery.images.plugins.module_utils.tar_unpack import unpack_layer
 
 _SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 _READ = 1 << 20
+# gzip makes data smaller by 1,032 at most; what zstd makes smaller than that is one byte over and over.
+_MOST_RATIO = 1100
+# A layer that unpacks to no more bytes than this may be compressed as it likes.
+_SMALL = 1 << 30
 _ROOT_MODE = stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
 
 
@@ -53,9 +62,14 @@ def import_oci_source(store: LayerStore, reference: str, *, tls_verify: bool | N
     store.ensure()
     workspace = os.path.join(store.root, f"import-{store.new_id()}{PARTIAL}")
     with opened_source(reference, workspace, tls_verify=tls_verify) as source:
-        _check_platform(source, reference)
-        layers = _import_layers(store, source, reference)
-    config = dict(source.image.config.get("config") or {})
+        return import_image(store, source, reference)
+
+
+def import_image(store: LayerStore, source: SourceImage, reference: str) -> dict[str, Any]:
+    """Bring an image of an open source into the store; see ``import_oci_source``."""
+    _check_platform(source, reference)
+    layers = _import_layers(store, source, reference)
+    config = {**source.image.config.get("config", {})}
     diff_ids = source.image.config["rootfs"]["diff_ids"]
     return {
         "layers": layers,
@@ -91,10 +105,10 @@ def _check_platform(source: SourceImage, reference: str) -> None:
 
 
 def _epoch(image: Image) -> int:
-    created = str(image.config.get("created") or "")
+    created = image.config.get("created", "")
     try:
         return max(0, int(datetime.fromisoformat(_whole_seconds(created)).timestamp()))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
 
 
@@ -106,7 +120,7 @@ def _whole_seconds(time: str) -> str:
 
 def _import_layers(store: LayerStore, source: SourceImage, reference: str) -> list[str]:
     descriptors = source.image.manifest["layers"]
-    diff_ids = source.image.config.get("rootfs", {}).get("diff_ids", [])
+    diff_ids = source.image.config["rootfs"]["diff_ids"]
     if not descriptors or len(descriptors) != len(diff_ids):
         raise StoreError(f"{reference} has {len(descriptors)} layers but {len(diff_ids)} diff ids")
     makers = [
@@ -153,62 +167,70 @@ def _known_layer(store: LayerStore, records: list[dict[str, Any]]) -> str | None
 
 
 def _import_layer(
-    store: LayerStore, source: SourceImage, *, descriptor: dict[str, Any], record: dict[str, Any]
+    store: LayerStore, source: SourceImage, *, descriptor: Descriptor, record: dict[str, Any]
 ) -> str:
+    """Unpack a layer; its blob gets its name in the store only when that went well."""
     blobs = blobs_of(store)
     blobs.ensure()
-    digest = descriptor["digest"]
-    with source.layout.blobs.open(digest) as blob:
-        size = blobs.put_stream(blob, digest)
     layer_id = store.new_id()
     tree = os.path.join(store.layers, f"{layer_id}.tree{PARTIAL}")
     os.mkdir(tree)
     # The root of an image is everybody's, whatever our umask; a layer that has its own root says so.
     os.chmod(tree, _ROOT_MODE)
     try:
-        files, inner = _unpack(blobs, digest, tree=tree, diff_id=record["digest"])
-        blob_record = {"digest": digest, "size": size, "media_type": _media_type(blobs, digest)}
+        with BlobWriter(blobs) as writer:
+            source.layout.copy(descriptor, writer)
+            with writer.written() as blob:
+                media_type = _media_type(blob)
+                files, inner = _unpack(blob, descriptor, tree=tree, diff_id=record["digest"])
+            tree_sum = tree_digest(tree, epoch=None)
+            blob_record = {"digest": writer.commit(), "size": writer.size, "media_type": media_type}
         complete = {
             **record,
             "size": inner,
             "files": files,
             "blobs": {FOREIGN: blob_record},
             "blob": blob_record,
-            "tree_digest": tree_digest(tree, epoch=None),
+            "tree_digest": tree_sum,
             "epoch": None,
         }
         return store.commit(tree, complete, layer_id=layer_id)
+    except OSError as error:
+        raise StoreError(f"layer {descriptor['digest']} cannot be imported: {error.strerror}") from error
     finally:
         with suppress(OSError):
             delete_tree(tree)
 
 
-def _unpack(blobs: BlobStore, digest: str, *, tree: str, diff_id: str) -> tuple[int, int]:
+def _unpack(blob: IO[bytes], descriptor: Descriptor, *, tree: str, diff_id: str) -> tuple[int, int]:
     """Unpack a blob; returns how many files there were and the size of the tar, whose diffID is checked."""
-    with blobs.open(digest) as blob:
-        stream = _Measured(decompressed(blob))
-        files = unpack_layer(stream, tree)
-        while stream.read(_READ):
-            pass
+    most = min(max(_SMALL, descriptor["size"] * _MOST_RATIO), disk_room(tree))
+    stream = _Measured(decompressed(blob), most)
+    files = unpack_layer(stream, tree)
+    while stream.read(_READ):
+        pass
     if stream.digest() != diff_id:
-        raise StoreError(f"layer {digest} unpacks to {stream.digest()}, but the image says {diff_id}")
+        raise StoreError(
+            f"layer {descriptor['digest']} unpacks to {stream.digest()}, but the image says {diff_id}"
+        )
     return files, stream.size
 
 
-def _media_type(blobs: BlobStore, digest: str) -> str:
+def _media_type(blob: IO[bytes]) -> str:
     """By the blob's first bytes, as the manifest may use Docker's names."""
-    with blobs.open(digest) as blob:
-        magic = blob.read(4)
+    magic = blob.read(4)
+    blob.seek(0)
     if magic.startswith(b"\x1f\x8b"):
         return MEDIA_TYPES[GZIP]
     return MEDIA_TYPES[ZSTD] if magic == b"\x28\xb5\x2f\xfd" else MEDIA_TYPES[NONE]
 
 
 class _Measured:
-    """Passes a stream on; knows the digest and size in bytes of what went by."""
+    """Passes at most ``most`` bytes of a stream on; knows the digest and size of what went by."""
 
-    def __init__(self, source: Readable) -> None:
+    def __init__(self, source: Readable, most: int) -> None:
         self._source = source
+        self._most = most
         self._sum = hashlib.sha256()
         self.size = 0
 
@@ -216,6 +238,11 @@ class _Measured:
         chunk = self._source.read(size)
         self._sum.update(chunk)
         self.size += len(chunk)
+        if self.size > self._most:
+            raise StoreError(
+                f"a layer unpacks to more than {self._most} bytes: more than is free here, or than one of "
+                "its size should hold; free some space, or take another image"
+            )
         return chunk
 
     def digest(self) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
+# Device nodes of an image or a role stay nodes in it; as with podman's own storage, nothing opens them.
+_MS_NODEV = 1 << 2
 _MS_PRIVATE = 1 << 18
 _MNT_DETACH = 2
 _PARAMETERS = "/sys/module/overlay/parameters"
@@ -87,7 +89,7 @@ def _option_sets() -> list[list[str]]:
 
 def _mount(directory: str, at: str, options: str) -> int:
     with _working_directory(directory):
-        code = _libc().mount(b"bakery", os.fsencode(at), b"overlay", 0, os.fsencode(options))
+        code = _libc().mount(b"bakery", os.fsencode(at), b"overlay", _MS_NODEV, os.fsencode(options))
         return ctypes.get_errno() if code else 0
 
 

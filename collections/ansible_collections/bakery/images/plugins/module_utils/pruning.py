@@ -20,7 +20,7 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     StoreError,
 )
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
-from ansible_collections.bakery.images.plugins.module_utils.oci_layout import OciLayout, load_image
+from ansible_collections.bakery.images.plugins.module_utils.oci_layout import OciLayout, blobs_of_image
 
 _BLOCK = 512
 
@@ -118,7 +118,7 @@ def _blobs_in_use(store: LayerStore, layout: OciLayout, *, layers: set[str], ima
     used: set[str] = set()
     for entry in layout.descriptors():
         if entry["digest"] not in images:
-            used |= load_image(layout.blobs, entry).blobs
+            used |= blobs_of_image(layout.blobs, entry["digest"])
     for layer_id in store.ids():
         if layer_id not in layers:
             used |= _blobs_of_layer(store, layer_id)

@@ -115,7 +115,7 @@ def walk(trees: list[str]) -> Generator[Entry, None, None]:
 
     In each directory whiteouts, which hide what layers below the lowest tree have, come before all else.
     """
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     with ExitStack() as stack:
         sources = [
             _Source(layer, Directory(stack.enter_context(opened(tree)))) for layer, tree in enumerate(trees)
@@ -145,7 +145,7 @@ def _close_all(frames: list[_Frame]) -> None:
         frame.close()
 
 
-def _raise_descriptor_limit() -> None:
+def raise_descriptor_limit() -> None:
     """Some descriptors per layer are open at a time, more than the default limit of 1024 allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)

@@ -11,12 +11,10 @@ device 0:0, ``trusted.overlay.opaque``), as image-spec 1.1, layer.md, and overla
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import IO
+from contextlib import contextmanager
 
 from ansible_collections.bakery.images.plugins.module_utils.compression import Readable
 from ansible_collections.bakery.images.plugins.module_utils.content_attributes import is_kept
@@ -25,12 +23,18 @@ from ansible_collections.bakery.images.plugins.module_utils.directory_chain impo
     close_below,
     remove_tree,
 )
+from ansible_collections.bakery.images.plugins.module_utils.foreign_json import quoted
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import (
     OPAQUE,
-    display,
     is_whiteout,
     opened,
+    raise_descriptor_limit,
+)
+from ansible_collections.bakery.images.plugins.module_utils.tar_members import (
+    TarMembers,
+    disk_room,
+    whole_seconds,
 )
 from ansible_collections.bakery.images.plugins.module_utils.tar_stream import OPAQUE_WHITEOUT, WHITEOUT_PREFIX
 
@@ -39,7 +43,8 @@ _CREATE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEX
 _XATTR = "SCHILY.xattr."
 _DIRECTORY_MODE = 0o755
 _MOST_LINKS = 40
-_COPY = 1 << 20
+# As deep as a path of the kernel's 4096 bytes can go; links in it could lead further.
+_MOST_LEVELS = 2048
 _Parts = list[bytes]
 
 
@@ -50,31 +55,28 @@ def unpack_layer(source: Readable, tree: str) -> int:
     necessarily to the end of ``source``. StoreError for an archive that is damaged or links to what it lacks.
     """
     with opened(tree) as root:
-        unpacker = _Unpacker(root)
+        members = TarMembers(source, what="the layer", room=disk_room(tree))
+        unpacker = _Unpacker(root, members)
         try:
-            # The type wants seek() and more, which a stream is never asked for.
-            with tarfile.open(  # type: ignore[call-overload]
-                fileobj=source, mode="r|", encoding="utf-8", errors="surrogateescape"
-            ) as archive:
-                for member in archive:
-                    unpacker.add(archive, member)
-        except tarfile.TarError as error:
-            raise StoreError(f"the layer is not a valid tar archive: {error}") from error
+            for member in members:
+                unpacker.add(member)
+            unpacker.finish()
         except OSError as error:
-            name = f" {error.filename!r}" if error.filename else ""
+            name = f" {quoted(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
             raise StoreError(f"cannot unpack{name}: {error.strerror}") from error
-        unpacker.finish()
         return unpacker.files
 
 
 class _Unpacker:
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, members: TarMembers) -> None:
+        raise_descriptor_limit()
         self.root = root
+        self.members = members
         self.files = 0
         # Times and modes of directories, set when nothing is written into them any more.
         self.directories: dict[bytes, tarfile.TarInfo] = {}
 
-    def add(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    def add(self, member: tarfile.TarInfo) -> None:
         parts = _parts(os.fsencode(member.name))
         if not parts:
             if member.isdir():
@@ -91,8 +93,9 @@ class _Unpacker:
                 self.directories[b"/".join([*real, name])] = member
             else:
                 self.files += 1
-                self._forget(real, name)
-                self._make(archive, member, directory=directory, name=name)
+                if _clear(directory, name):
+                    self._forget(real, name)
+                self._make(member, directory=directory, name=name)
 
     def finish(self) -> None:
         """Give directories their metadata, deepest first, so that no later write changes their times."""
@@ -145,25 +148,28 @@ class _Unpacker:
             finally:
                 os.close(descriptor)
 
-    def _make(
-        self, archive: tarfile.TarFile, member: tarfile.TarInfo, *, directory: int, name: bytes
-    ) -> None:
-        _clear(directory, name)
+    def _make(self, member: tarfile.TarInfo, *, directory: int, name: bytes) -> None:
         if member.islnk():
             self._hard_link(member, directory, name)
             return
         if member.isreg():
-            _write_file(archive, member, directory=directory, name=name)
+            self._write_file(member, directory, name)
             return
         if member.issym():
             os.symlink(os.fsencode(member.linkname), name, dir_fd=directory)
         elif member.ischr() or member.isblk():
             kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
+            if member.ischr() and member.devmajor == member.devminor == 0:
+                raise StoreError(
+                    f"{_path(os.fsencode(member.name))} in the layer is the character device 0:0, which "
+                    "means a deleted file to overlay"
+                )
+            # A part of the image and no more: what is mounted on the tree has no use of devices (nodev).
             os.mknod(name, kind | 0o600, os.makedev(member.devmajor, member.devminor), dir_fd=directory)
         elif member.isfifo():
             os.mkfifo(name, 0o600, dir_fd=directory)
         else:
-            raise StoreError(f"/{display(name)} in the layer is of the unknown kind {member.type!r}")
+            raise StoreError(f"{_path(name)} in the layer is of the unknown kind {member.type!r}")
         os.chown(name, member.uid, member.gid, dir_fd=directory, follow_symlinks=False)
         if not member.issym():
             # A device or fifo just made here under this name: nothing follows.
@@ -171,14 +177,25 @@ class _Unpacker:
             _set_xattrs(os.fsencode(f"/proc/self/fd/{directory}/") + name, member)
         os.utime(name, ns=_times(member), dir_fd=directory, follow_symlinks=False)
 
+    def _write_file(self, member: tarfile.TarInfo, directory: int, name: bytes) -> None:
+        descriptor = os.open(name, _CREATE_FILE, 0o600, dir_fd=directory)
+        with os.fdopen(descriptor, "wb") as out:
+            self.members.copy(member, out)
+            out.flush()
+            # Ownership first: changing it clears set-uid bits and file capabilities.
+            os.fchown(descriptor, member.uid, member.gid)
+            os.fchmod(descriptor, member.mode & 0o7777)
+            _set_xattrs(descriptor, member)
+            os.utime(descriptor, ns=_times(member))
+
     def _hard_link(self, member: tarfile.TarInfo, directory: int, name: bytes) -> None:
         *parents, target = _parts(os.fsencode(member.linkname)) or [b""]
         with self._directory(parents, create=False) as (holder, _real):
             status = _lstat(holder, target) if target else None
             if status is None or stat.S_ISDIR(status.st_mode) or is_whiteout(status):
                 raise StoreError(
-                    f"/{display(os.fsencode(member.name))} is a hard link to "
-                    f"/{member.linkname}, which the layer lacks"
+                    f"{_path(os.fsencode(member.name))} is a hard link to "
+                    f"{_path(os.fsencode(member.linkname))}, which the layer lacks"
                 )
             os.link(target, name, src_dir_fd=holder, dst_dir_fd=directory, follow_symlinks=False)
 
@@ -204,9 +221,7 @@ class _Unpacker:
                 if status is not None and stat.S_ISLNK(status.st_mode):
                     links += 1
                     if links > _MOST_LINKS:
-                        raise StoreError(
-                            f"too many symbolic links at /{display(b'/'.join(parts))} in the layer"
-                        )
+                        raise StoreError(f"too many symbolic links at {_path(b'/'.join(parts))} in the layer")
                     target = os.readlink(part, dir_fd=current)
                     if target.startswith(b"/"):
                         close_below(here)
@@ -214,6 +229,8 @@ class _Unpacker:
                     left.extend(_components(target)[::-1])
                     continue
                 self._ensure_directory(current, part, status, create=create)
+                if len(real) >= _MOST_LEVELS:
+                    raise StoreError(f"{_path(b'/'.join(parts))} in the layer is nested too deeply")
                 here = here.enter(part)
                 real.append(part)
             yield here.descriptor, real
@@ -226,7 +243,7 @@ class _Unpacker:
         if status is not None and stat.S_ISDIR(status.st_mode):
             return
         if not create:
-            raise StoreError(f"/{display(name)} in the layer is not a directory, but a link goes through it")
+            raise StoreError(f"{_path(name)} in the layer is not a directory, but a link goes through it")
         self._make_directory(parent, name)
 
 
@@ -252,43 +269,34 @@ def _lstat(directory: int, name: bytes) -> os.stat_result | None:
         return None
 
 
-def _clear(directory: int, name: bytes) -> None:
-    """Remove what an earlier member put there; a later one of the same name replaces it."""
-    with suppress(FileNotFoundError):
-        remove_tree(directory, name)
+def _path(name: bytes) -> str:
+    """A path in the image, for messages."""
+    return quoted(b"/" + name.lstrip(b"/"))
 
 
-def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, *, directory: int, name: bytes) -> None:
-    descriptor = os.open(name, _CREATE_FILE, 0o600, dir_fd=directory)
-    with os.fdopen(descriptor, "wb") as out:
-        copy_member(archive, member, out)
-        out.flush()
-        # Ownership first: changing it clears set-uid bits and file capabilities.
-        os.fchown(descriptor, member.uid, member.gid)
-        os.fchmod(descriptor, member.mode & 0o7777)
-        _set_xattrs(descriptor, member)
-        os.utime(descriptor, ns=_times(member))
+def _clear(directory: int, name: bytes) -> bool:
+    """Remove what an earlier member put there, as a later one of the same name replaces it.
 
-
-def copy_member(archive: tarfile.TarFile, member: tarfile.TarInfo, out: IO[bytes]) -> None:
-    """Write the content of a regular file in an archive to ``out``; sparse files become dense."""
-    source = archive.extractfile(member)
-    if source is None:
-        raise StoreError(f"/{display(os.fsencode(member.name))} in the archive has no content")
-    with source:
-        shutil.copyfileobj(source, out, _COPY)
+    Returns whether it was a directory.
+    """
+    status = _lstat(directory, name)
+    if status is None:
+        return False
+    remove_tree(directory, name)
+    return stat.S_ISDIR(status.st_mode)
 
 
 def _set_xattrs(file: int | bytes, member: tarfile.TarInfo) -> None:
     for key, value in member.pax_headers.items():
         if key.startswith(_XATTR):
             name = key.removeprefix(_XATTR)
-            if is_kept(name):
+            # Those of overlay have a meaning of their own where it is mounted with userxattr.
+            if is_kept(name) and not name.startswith("user.overlay.") and "\0" not in name:
                 os.setxattr(file, name, value.encode("utf-8", "surrogateescape"))
 
 
 def _times(member: tarfile.TarInfo) -> tuple[int, int]:
     """Access and modification time in ns: whole seconds, as our own layers have."""
     # Engines have no time before 1970 and set this one instead.
-    seconds = max(int(member.mtime // 1), 0)
-    return seconds * 1_000_000_000, seconds * 1_000_000_000
+    time = max(whole_seconds(member), 0) * 1_000_000_000
+    return time, time
