@@ -357,7 +357,7 @@ def test_times_beyond_the_file_systems_are_those_at_its_ends(
     theirs = Layout(layout.path, tar(named("x", pax_headers={"mtime": time})))
     layer = import_oci_source(store, theirs.write())["layers"][0]
     kept = Path(store.tree(layer), "x").stat().st_mtime
-    assert kept == (-(2**31) if time.startswith("-") else 2**34 - 2**31 - 1)
+    assert kept == (0 if time.startswith("-") else 2**34 - 2**31 - 1)
 
 
 def test_a_device_is_a_part_of_the_layer(layout: Layout, store: LayerStore) -> None:
