@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -196,6 +198,60 @@ def test_the_sweep_takes_what_the_dead_left_and_nothing_else(
         assert mine.path.exists()
     left = {path.name for path in tmp_path.iterdir() if not path.is_symlink()}
     assert left == {name for name, is_dead in names.items() if not is_dead}
+
+
+IN_A_NAMESPACE_OF_ITS_OWN = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c"]
+RUNNER = """
+import sys
+from bakery.adapters.ansible import private_dir
+private_dir._ROOM = 2**80
+with private_dir.private_dir() as mine:
+    if sys.argv[1:]:
+        (mine.path / "owner.json").write_text(sys.argv[1])
+    print(mine.path, flush=True)
+    sys.stdin.read()
+    import os
+    os._exit(0)
+"""
+SWEEPER = """
+from bakery.adapters.ansible.private_dir import sweep_private_dirs
+for path in sweep_private_dirs(dry_run=False):
+    print(path)
+"""
+
+
+@pytest.mark.parametrize("owner_file", [(), ("",), ('{"boot": 5}',)], ids=["whole", "empty", "damaged"])
+def test_a_sweep_in_another_container_leaves_a_private_directory_alone(
+    tmp_path: Path, owner_file: tuple[str, ...]
+) -> None:
+    """Both have one /tmp, and in both somebody has the same process id."""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    common: dict[str, Any] = {"cwd": Path(__file__).parents[4], "env": environment, "text": True}
+    with subprocess.Popen(
+        [*IN_A_NAMESPACE_OF_ITS_OWN, RUNNER, *owner_file],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        **common,
+    ) as runner:
+        assert runner.stdout is not None
+        path = Path(runner.stdout.readline().strip())
+        assert path.parent == tmp_path
+
+        def sweep() -> list[Path]:
+            done = subprocess.run(
+                [*IN_A_NAMESPACE_OF_ITS_OWN, SWEEPER], check=True, stdout=subprocess.PIPE, **common
+            )
+            return [found for found in map(Path, done.stdout.splitlines()) if found.parent == tmp_path]
+
+        assert sweep() == []
+        # Who is in no container sees that it lives, and then that it does not.
+        assert path not in sweep_private_dirs(dry_run=True)
+        runner.communicate("")
+    assert sweep() == []
+    day_old = time.time() - 90_000
+    os.utime(path, (day_old, day_old))
+    assert sweep() == [path]
+    assert not path.exists()
 
 
 def test_an_installed_package_carries_its_playbooks(tmp_path: Path) -> None:

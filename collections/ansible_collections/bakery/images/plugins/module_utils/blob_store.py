@@ -9,15 +9,14 @@ import hashlib
 import json
 import os
 import re
-import secrets
 from types import TracebackType
 from typing import IO, Any, Self
 
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    PARTIAL,
     StoreError,
     fsync_directory,
 )
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, unfinished_name
 
 _DIGEST = re.compile(r"\Asha256:[0-9a-f]{64}\Z")
 _READ = 1 << 20
@@ -146,7 +145,7 @@ class BlobWriter:
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
         self._sum = hashlib.sha256()
-        self._partial = os.path.join(blobs.directory, f"{os.getpid()}.{secrets.token_hex(8)}{PARTIAL}")
+        self._partial = os.path.join(blobs.directory, unfinished_name())
         self.size = 0
         try:
             self._file = open(self._partial, "xb", buffering=0)  # noqa: SIM115  (closed by __exit__)

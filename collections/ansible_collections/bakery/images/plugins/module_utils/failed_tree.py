@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 import time
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    PARTIAL,
     canonical_json,
     fsync_directory,
     write_atomically,
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, unfinished
 
 _NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
@@ -35,7 +34,7 @@ def keep_failed(throwaways: Throwaways, journal: Journal, *, name: str) -> str:
         )
     directory = os.path.join(throwaways.store.root, "failed")
     final = os.path.join(directory, name)
-    partial = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
+    partial = unfinished(final)
     with throwaways.at_rest(journal):
         _move_tree(throwaways, journal, partial=partial, final=final)
     return final
@@ -53,7 +52,7 @@ def _move_tree(throwaways: Throwaways, journal: Journal, *, partial: str, final:
         write_atomically(os.path.join(partial, "layer.json"), canonical_json(record) + b"\n")
         os.rename(throwaways.machines.path(journal.id, "upper"), os.path.join(partial, "tree"))
         if os.path.isdir(final):
-            old = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
+            old = unfinished(final)
             os.rename(final, old)
             shutil.rmtree(old)
         os.rename(partial, final)

@@ -22,7 +22,6 @@ from ansible_collections.bakery.images.plugins.module_utils.compression import (
     decompressed,
 )
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    PARTIAL,
     LayerStore,
     StoreError,
     canonical_json,
@@ -38,6 +37,7 @@ from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import 
     opened,
 )
 from ansible_collections.bakery.images.plugins.module_utils.tar_unpack import unpack_layer
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import unfinished
 
 _SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 _READ = 1 << 20
@@ -53,7 +53,7 @@ def import_oci_source(store: LayerStore, reference: str, *, tls_verify: bool | N
     blob is verified by its digest and every layer by its diffID. Raises StoreError.
     """
     store.ensure()
-    workspace = os.path.join(store.root, f"import-{store.new_id()}{PARTIAL}")
+    workspace = unfinished(os.path.join(store.root, "import"))
     with opened_source(reference, workspace, tls_verify=tls_verify) as source:
         _check_platform(source, reference)
         layers = _import_layers(store, source, reference)
@@ -163,7 +163,7 @@ def _import_layer(
     with source.layout.blobs.open(digest) as blob:
         size = blobs.put_stream(blob, digest)
     layer_id = store.new_id()
-    tree = os.path.join(store.layers, f"{layer_id}.tree{PARTIAL}")
+    tree = unfinished(os.path.join(store.layers, f"{layer_id}.tree"))
     os.mkdir(tree)
     # The root of an image is everybody's, whatever our umask; a layer that has its own root says so.
     os.chmod(tree, _ROOT_MODE)

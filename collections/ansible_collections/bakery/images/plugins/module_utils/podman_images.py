@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL, LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
     LAYOUT_FILE,
@@ -21,6 +21,7 @@ from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
     index_bytes,
 )
 from ansible_collections.bakery.images.plugins.module_utils.packing import blobs_of
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import unfinished
 
 _TIMEOUT_S = 3600
 
@@ -55,7 +56,7 @@ def load_into_podman(store: LayerStore, image: Image, names: list[str]) -> None:
 def _view(store: LayerStore, image: Image) -> Iterator[str]:
     """A layout with this image alone, its blobs those of the store."""
     layout = layout_of(store)
-    view = os.path.join(store.root, f"view-{store.new_id()}{PARTIAL}")
+    view = unfinished(os.path.join(store.root, "view"))
     try:
         os.mkdir(view, 0o700)
         os.symlink(os.path.join(layout.path, "blobs"), os.path.join(view, "blobs"))

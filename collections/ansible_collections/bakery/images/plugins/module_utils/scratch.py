@@ -27,6 +27,7 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_journal impo
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_reach import write_reach
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, is_abandoned
 
 _BLOCK = 1 << 20
 
@@ -121,12 +122,11 @@ class Scratch:
     def swept(self) -> list[str]:
         """Names of machines that nobody needs any more."""
         now = time.time()
-        dead = []
-        for name in self.machines.names():
-            journal = Machines.read(os.path.join(self.machines.directory, name))
-            if journal is None or journal.is_dead(now):
-                dead.append(name)
-        return dead
+        return [
+            name
+            for name in self.machines.names()
+            if (is_abandoned(name, busy=True) if name.endswith(PARTIAL) else not self.machines.lives(name, now))
+        ]
 
     def _source(self, wanted: ScratchWanted) -> str:
         if wanted.kept:

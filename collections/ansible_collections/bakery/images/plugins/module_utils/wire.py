@@ -51,7 +51,7 @@ def run_module(
     """Run a module from its arguments to its result; this ends the process.
 
     ``ensure(params, apply=…)`` returns the result; without ``apply``, which is check mode, it changes
-    nothing. ``warnings`` in it are issued. MachineFailure and StoreError become the module's failure.
+    nothing. ``warnings`` in it are issued. MachineFailure, StoreError and OSError become the module's failure.
     ``settings`` are AnsibleModule's own; the options ``common`` join its ``argument_spec``, by default the
     home that most modules work on.
     """
@@ -66,6 +66,9 @@ def run_module(
         result = ensure(params, apply=not module.check_mode)
     except (MachineFailure, StoreError) as error:
         module.fail_json(**failure(error))
+    except OSError as error:  # a disk that is full or read-only, or fails: each is told with its place
+        place = f"{error.filename}: " if error.filename else ""
+        module.fail_json(msg=f"{place}{error.strerror or error}")
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(**result)
