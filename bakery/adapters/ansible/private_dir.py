@@ -147,7 +147,8 @@ def _is_dead(path: Path) -> bool:
         return False
     try:
         life = life_of(Owner(**json.loads((path / _OWNER_FILE).read_text(encoding="utf-8"))))
-    except (OSError, ValueError, TypeError, AttributeError):  # killed before the file was whole: the name says enough
+    except (OSError, ValueError, TypeError, AttributeError):
+        # Killed before the file was whole: the name says enough.
         life = process_life(int(match["pid"]), int(match["start"]), match["namespace"] or own_namespace())
     return time.time() - status.st_mtime > _UNSEEN_S if life is Life.UNKNOWN else life is Life.GONE
 

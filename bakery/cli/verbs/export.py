@@ -48,7 +48,7 @@ def command(session: Session, *, name: str, file: Path, archive: str, target: st
 
     if not file.absolute().parent.is_dir():
         raise InputError(f"there is no directory {file.absolute().parent}", hint="make it first")
-    with wiring.open_kitchen(session) as kitchen:
+    with wiring.open_kitchen(session) as kitchen, kitchen.reading_the_store():
         image = image_named(kitchen, name, target, session=session)
         require(image.target, "export", "exported")
         exported = export_image(kitchen, image, file, archive=archive + _ARCHIVE)

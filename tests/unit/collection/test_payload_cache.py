@@ -163,9 +163,10 @@ def replace_by_fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
-@pytest.mark.parametrize(
-    "damage", [truncate, empty, zero, flip, lengthen, replace_by_link, replace_by_fifo], ids=lambda one: one.__name__
-)
+DAMAGES = [truncate, empty, zero, flip, lengthen, replace_by_link, replace_by_fifo]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda one: one.__name__)
 def test_damaged_package_is_removed_and_made_anew(
     new_run: Callable[[], Run], kept: Path, damage: Callable[[Path], None]
 ) -> None:

@@ -144,10 +144,10 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [*DAMAGED, *(json.dumps({"id": "m", "kind": "bake", "created": 1e9, "ttl_s": 1 << 30, **one}) for one in WRONG)],
-)
+FIELDS = {"id": "m", "kind": "bake", "created": 1e9, "ttl_s": 1 << 30}
+
+
+@pytest.mark.parametrize("content", [*DAMAGED, *(json.dumps(FIELDS | one) for one in WRONG)])
 def test_machine_with_a_damaged_journal_is_swept_like_any_other(
     tmp_path: Path, machines: Machines, content: bytes | str
 ) -> None:
@@ -206,7 +206,8 @@ def test_link_in_the_place_of_a_machine_is_not_followed(tmp_path: Path, machines
     assert (elsewhere / "precious").exists()
 
 
-IN_A_NAMESPACE_OF_ITS_OWN = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c"]
+UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+IN_A_NAMESPACE_OF_ITS_OWN = [*UNSHARE, sys.executable, "-c"]
 # Works in the directory, says so, and waits until it may end.
 WORKER = """
 import os, sys

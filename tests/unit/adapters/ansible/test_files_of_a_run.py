@@ -200,7 +200,8 @@ def test_the_sweep_takes_what_the_dead_left_and_nothing_else(
     assert left == {name for name, is_dead in names.items() if not is_dead}
 
 
-IN_A_NAMESPACE_OF_ITS_OWN = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c"]
+UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+IN_A_NAMESPACE_OF_ITS_OWN = [*UNSHARE, sys.executable, "-c"]
 RUNNER = """
 import sys
 from bakery.adapters.ansible import private_dir

@@ -184,7 +184,7 @@ def _content(path: str) -> bytes:
 def _journal(record: Any) -> Journal:
     """The journal that a JSON document is; ValueError or TypeError for any other document."""
     if not isinstance(record, dict):
-        raise ValueError("it is not a JSON object")
+        raise TypeError("it is not a JSON object")
     for name in ("parents", "mounts", "stubs"):
         record[name] = _texts(name, record.get(name, []))
     journal = Journal(**record)

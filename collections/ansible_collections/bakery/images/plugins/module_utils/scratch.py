@@ -122,11 +122,13 @@ class Scratch:
     def swept(self) -> list[str]:
         """Names of machines that nobody needs any more."""
         now = time.time()
-        return [
-            name
-            for name in self.machines.names()
-            if (is_abandoned(name, busy=True) if name.endswith(PARTIAL) else not self.machines.lives(name, now))
-        ]
+        names = self.machines.names()
+        unfinished = [name for name in names if name.endswith(PARTIAL)]
+        dead = [name for name in names if name not in unfinished and not self.machines.lives(name, now)]
+        return [*dead, *(name for name in unfinished if is_abandoned(self._path(name), busy=True))]
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.machines.directory, name)
 
     def _source(self, wanted: ScratchWanted) -> str:
         if wanted.kept:

@@ -51,9 +51,9 @@ def run_module(
     """Run a module from its arguments to its result; this ends the process.
 
     ``ensure(params, apply=…)`` returns the result; without ``apply``, which is check mode, it changes
-    nothing. ``warnings`` in it are issued. MachineFailure, StoreError and OSError become the module's failure.
-    ``settings`` are AnsibleModule's own; the options ``common`` join its ``argument_spec``, by default the
-    home that most modules work on.
+    nothing. ``warnings`` in it are issued. MachineFailure, StoreError and OSError become the module's
+    failure. ``settings`` are AnsibleModule's own; the options ``common`` join its ``argument_spec``, by
+    default the home that most modules work on.
     """
     common = HOME_OPTION if common is None else common
     settings["argument_spec"] = {**common, **settings.get("argument_spec", {})}

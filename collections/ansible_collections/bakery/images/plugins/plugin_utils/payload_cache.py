@@ -11,9 +11,9 @@ Only packages of ansible-core's own modules are kept, and only while nothing but
 module_utils: then a name means one content, that of the installed ansible-core, and a directory is for just
 one of those. A version of ansible-core that keeps its packages elsewhere finds nothing here and packs anew.
 
-Ansible unpickles what it finds. So the name of a kept package holds the digest of its content, and one that is
-not what its name says (a machine that lost its power, a bad disk) is removed instead of being offered. That is
-also why nothing is flushed: what did not reach the disk is noticed.
+Ansible unpickles what it finds. So the name of a kept package holds the digest of its content, and one that
+is not what its name says (a machine that lost its power, a bad disk) is removed instead of being offered.
+That is also why nothing is flushed: what did not reach the disk is noticed.
 """
 
 from __future__ import annotations
