@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,7 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:
     """Run ``command`` and return the exit code. No exception leaves, unless BAKERY_DEBUG=1 asks for it."""
     _speak_any_name()
     try:
+        _require_directory()
         result = _run(command, arguments)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -42,6 +44,14 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:
             raise
         return report(_bug(error), arguments, exit_code=BUG)
     return result if isinstance(result, int) else 0
+
+
+def _require_directory() -> None:
+    """Everything begins at the working directory, which somebody else may have removed."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InputError("the working directory is gone", hint="change to one that is there") from error
 
 
 def _run(command: click.Command, arguments: Sequence[str]) -> object:

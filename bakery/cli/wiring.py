@@ -55,7 +55,7 @@ def open_kitchen(
     with SignalCancel(on_second=kill_runs_of_this_process) as cancel:
         yield Kitchen(
             home=session.home,
-            project_root=project.root if project else Path.cwd(),
+            project_root=project.root if project else _place_of_no_project(),
             owner=this_owner(secrets.token_hex(6)),
             catalog=SqliteCatalog(session.home),
             locks=FileLocks(session.home, cancel),
@@ -65,6 +65,16 @@ def open_kitchen(
             timeouts=project.timeouts if project else Timeouts(),
             targets=project.targets if project else {},
         )
+
+
+def _place_of_no_project() -> Path:
+    """Where runs are started outside of any project: here, unless Ansible cannot be told the path."""
+    here = Path.cwd()
+    try:
+        str(here).encode("utf-8")
+    except UnicodeEncodeError:
+        return Path("/")
+    return here
 
 
 def open_project(session: Session) -> Project:

@@ -142,6 +142,17 @@ def test_a_wrong_command_line_is_a_sentence(
     assert capsys.readouterr().err == said
 
 
+def test_a_working_directory_that_is_gone_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert guarded(failing(lambda: None), []) == 2
+    assert "the working directory is gone" in capsys.readouterr().err
+
+
 def test_json_after_two_dashes_belongs_to_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     guarded(failing(lambda: None), ["--", "--json"])
     assert capsys.readouterr().out == ""

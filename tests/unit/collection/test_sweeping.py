@@ -275,14 +275,14 @@ def test_what_belongs_to_a_namespace_that_cannot_be_seen_stays_until_its_time(
     """Neither of our own nor of a neighbour's: each may live, and each has the id of somebody here."""
     machines.begin(new_journal("ours", "bake", owner=us(), ttl_s=1000))
     with start_worker(tmp_path) as worker:
+        assert sweep_elsewhere(tmp_path) == [[], 0, []]
+        machines.update(machines.get("ours"), created=time.time() - 2000)
+        machines.update(machines.get("theirs"), created=time.time() - 2000)
+        day_old = time.time() - 90_000
+        for path in tmp_path.glob("*.partial"):
+            os.utime(path, (day_old, day_old))
+        assert sweep_elsewhere(tmp_path) == [["ours", "theirs"], 3, []]
         worker.communicate("")
-    assert sweep_elsewhere(tmp_path) == [[], 0, []]
-    machines.update(machines.get("ours"), created=time.time() - 2000)
-    machines.update(machines.get("theirs"), created=time.time() - 2000)
-    day_old = time.time() - 90_000
-    for path in tmp_path.glob("*.partial"):
-        os.utime(path, (day_old, day_old))
-    assert sweep_elsewhere(tmp_path) == [["ours", "theirs"], 3, []]
 
 
 @pytest.mark.parametrize(("age_s", "found"), [(10, []), (100_000, ["c"])])

@@ -163,6 +163,7 @@ class Podman:
                 errors="replace",
                 timeout=_TIMEOUT_S,
                 check=False,
+                env=engine_environment(),
             )
         except subprocess.TimeoutExpired as error:
             raise MachineFailure(
@@ -173,6 +174,15 @@ class Podman:
             raise MachineFailure(
                 f"the container engine {self.path} cannot be run: {error.strerror}"
             ) from error
+
+
+def engine_environment() -> dict[str, str]:
+    """The environment for commands of the engine: this process's, with a locale that knows all letters.
+
+    Of its own environment podman hands only LC_… to conmon, which takes paths for text in that locale and
+    gives up on those with letters that it has not.
+    """
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
 def ulimit_options() -> list[str]:
