@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +43,9 @@ def store(tmp_path: Path) -> LayerStore:
 def everything(home: Path) -> dict[str, tuple[int, int, int]]:
     """Each path with its inode, change time and size."""
     return {
-        path: (status.st_ino, status.st_ctime_ns, status.st_size)
-        for folder, names, files in os.walk(home)
-        for path in (folder, *(os.path.join(folder, name) for name in (*names, *files)))
-        for status in (os.lstat(path),)
+        str(path): (status.st_ino, status.st_ctime_ns, status.st_size)
+        for path in (home, *home.rglob("*"))
+        for status in (path.lstat(),)
     }
 
 

@@ -52,9 +52,8 @@ def test_home_that_cannot_hold_machines_is_refused_before_anything_is_made(
 ON_OVERLAY = """
 import subprocess, sys
 from ansible_collections.bakery.images.plugins.module_utils.store_place import require_place
-subprocess.run(
-    ["mount", "-t", "overlay", "overlay", "-o", "lowerdir=lower,upperdir=upper,workdir=work", "merged"], check=True
-)
+options = "lowerdir=lower,upperdir=upper,workdir=work"
+subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, "merged"], check=True)
 require_place(sys.argv[1] + "/merged/home/container")
 """
 

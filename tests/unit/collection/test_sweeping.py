@@ -206,6 +206,35 @@ def test_link_in_the_place_of_a_machine_is_not_followed(tmp_path: Path, machines
     assert (elsewhere / "precious").exists()
 
 
+READ_ONLY = """
+import subprocess, sys
+from ansible_collections.bakery.images.plugins.modules.container_sweep import ensure_swept
+subprocess.run(["mount", "--bind", sys.argv[1], sys.argv[1]], check=True)
+subprocess.run(["mount", "-o", "remount,ro,bind", sys.argv[1]], check=True)
+try:
+    ensure_swept({"home": sys.argv[1]}, apply=True)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"{}"])
+def test_sweep_of_a_home_that_is_mounted_read_only_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    journal = tmp_path / "container/machines/dead/machine.json"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(content)
+    done = subprocess.run(
+        ["unshare", "--mount", sys.executable, "-c", READ_ONLY, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": COLLECTIONS},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert (
+        done.stdout == f"MachineFailure the sweep stopped: cannot remove {journal}: Read-only file system\n"
+    )
+
+
 UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 IN_A_NAMESPACE_OF_ITS_OWN = [*UNSHARE, sys.executable, "-c"]
 # Works in the directory, says so, and waits until it may end.

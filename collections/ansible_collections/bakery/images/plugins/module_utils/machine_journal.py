@@ -241,4 +241,6 @@ def remove_directory(directory: str) -> None:
                 os.unlink(path)
         shutil.rmtree(directory)
     except OSError as error:
-        raise MachineFailure(f"cannot remove {error.filename or directory}: {error.strerror}") from error
+        # shutil names files as it reaches them, from within their directory.
+        name = os.path.join(directory, os.fsdecode(error.filename or ""))
+        raise MachineFailure(f"cannot remove {name}: {error.strerror}") from error

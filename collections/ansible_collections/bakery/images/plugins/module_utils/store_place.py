@@ -18,7 +18,7 @@ _ELSEWHERE = "set BAKERY_HOME to another directory"
 
 
 def require_place(root: str) -> None:
-    """MachineFailure unless machines can be made below ``root``; to be asked before anything is made there."""
+    """MachineFailure unless machines can be made below ``root``; asked before anything is made there."""
     try:
         root.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -32,7 +32,7 @@ def require_place(root: str) -> None:
     control = next((letter for letter in root if ord(letter) < ord(" ") or ord(letter) == 0x7F), None)
     if control:
         raise MachineFailure(
-            f"{root!r} cannot hold machines: it has the control character {control!r} in its path; {_ELSEWHERE}"
+            f"{root!r} cannot hold machines: its path has the control character {control!r}; {_ELSEWHERE}"
         )
     if is_overlay(root):
         raise MachineFailure(
