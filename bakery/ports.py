@@ -49,8 +49,19 @@ class Locks(Protocol):
         """
         ...
 
-    def share(self, name: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
-        """Hold ``name`` together with everybody else who shares it, and with nobody who holds it alone."""
+    def share(
+        self, name: str, on_wait: Callable[[], None], *, reading: bool = False
+    ) -> AbstractContextManager[None]:
+        """Hold ``name`` together with everybody else who shares it, and with nobody who holds it alone.
+
+        Who is only ``reading`` needs no lock in a home that cannot be written: nobody removes anything there.
+        """
+        ...
+
+    def holders(self, name: str) -> tuple[str, ...]:
+        """Who holds ``name`` besides this process, each as ``process 12: bakery bake web``; as far as can be
+        seen.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakery.adapters.home import ensure_home
+from bakery.adapters.lock_holders import holders_of
 from bakery.errors import InterruptedBake, MachineError
 from bakery.ports import Cancel
 
@@ -47,13 +48,29 @@ class FileLocks:
             os.close(descriptor)
 
     @contextmanager
-    def share(self, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
-        """Hold ``name`` with others who share it; the file stays, as they may still be there."""
+    def share(self, name: str, on_wait: Callable[[], None], *, reading: bool = False) -> Iterator[None]:
+        """Hold ``name`` with others who share it; the file stays, as they may still be there.
+
+        Who is only ``reading`` needs no lock in a home that cannot be written: nobody removes anything there.
+        """
+        if reading and not self._can_be_written():
+            yield
+            return
         descriptor = self._acquire(self._folder() / _file_name(name), on_wait, fcntl.LOCK_SH)
         try:
             yield
         finally:
             os.close(descriptor)
+
+    def holders(self, name: str) -> tuple[str, ...]:
+        """Who holds ``name`` besides this process, each as ``process 12: bakery bake web``; as far as can be
+        seen.
+        """
+        return holders_of(self._home / "locks" / _file_name(name))
+
+    def _can_be_written(self) -> bool:
+        folder = self._home / "locks"
+        return os.access(folder if folder.is_dir() else self._home, os.W_OK | os.X_OK)
 
     def _folder(self) -> Path:
         folder = ensure_home(self._home) / "locks"

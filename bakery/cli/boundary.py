@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
 import click
@@ -18,6 +20,7 @@ from bakery.cli.text import clean, one_line
 from bakery.errors import BakeryError, ExitCode, InputError, InputErrors, InterruptedBake
 
 BUG = 70  # EX_SOFTWARE of sysexits.h
+_LONGEST_SHOWN = 100
 COMPLETE = "_BAKERY_COMPLETE"  # what completion scripts set; the name is click's convention
 
 
@@ -25,6 +28,7 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:
     """Run ``command`` and return the exit code. No exception leaves, unless BAKERY_DEBUG=1 asks for it."""
     _speak_any_name()
     try:
+        _require_directory()
         result = _run(command, arguments)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -41,8 +45,17 @@ def guarded(command: click.Command, arguments: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("BAKERY_DEBUG") == "1":
             raise
-        return report(_bug(error), arguments, exit_code=BUG)
+        known = _too_long(error)
+        return report(known or _bug(error), arguments, exit_code=None if known else BUG)
     return result if isinstance(result, int) else 0
+
+
+def _require_directory() -> None:
+    """Everything begins at the working directory, which somebody else may have removed."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise InputError("the working directory is gone", hint="change to one that is there") from error
 
 
 def _run(command: click.Command, arguments: Sequence[str]) -> object:
@@ -104,6 +117,15 @@ def _from_click(error: click.ClickException) -> InputError:
         return InputError(error.message, hint=_did_you_mean(error.close) or hint)
     message = one_line(error.format_message()).rstrip(".")
     return InputError(message[:1].lower() + message[1:], hint=hint)
+
+
+def _too_long(error: Exception) -> InputError | None:
+    """Names come from options, the environment and the project: whichever it was, no file can have this."""
+    if not isinstance(error, OSError) or error.errno != errno.ENAMETOOLONG:
+        return None
+    name = one_line(str(error.filename))
+    shown = name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…"
+    return InputError(f"no file can be called '{shown}': that is too long", hint="use a shorter name")
 
 
 def _did_you_mean(close: str | None) -> str | None:

@@ -20,7 +20,9 @@ from bakery.adapters.locks import FileLocks
 from bakery.adapters.owner import this_owner
 from bakery.adapters.reports import keep_report
 from bakery.adapters.secret import load_secret
+from bakery.cli.output import remark
 from bakery.cli.session import Session
+from bakery.cli.text import one_line
 from bakery.errors import InputError
 from bakery.flows.bake import artifact_exists
 from bakery.flows.kitchen import Kitchen
@@ -30,36 +32,52 @@ from bakery.load.roles import load_roles
 from bakery.load.sealed_texts import sealed_below
 from bakery.load.vars_files import load_vars_file
 from bakery.model.plan import Plan, Toolchain, World
-from bakery.model.progress import Event
+from bakery.model.progress import Event, Note
 from bakery.model.project import Project, Timeouts
 from bakery.model.records import BaseRecord
 from bakery.planning import plan, wanted_sets
 from bakery.ports import Watch
 
 
-def ignore_events(_: Event) -> None:
-    """A Watch that does not look."""
+def notes_of(session: Session) -> Watch:
+    """A Watch for a verb that shows no progress: what its user should know all the same, on stderr."""
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Note):
+            remark(session, f"bakery: {one_line(event.text)}")
+
+    return watch
 
 
 @contextmanager
 def open_kitchen(
-    session: Session, watch: Watch = ignore_events, project: Project | None = None
+    session: Session, watch: Watch | None = None, project: Project | None = None
 ) -> Iterator[Kitchen]:
     """The doors for one invocation, with signals handled while it lasts."""
     with SignalCancel(on_second=kill_runs_of_this_process) as cancel:
         yield Kitchen(
             home=session.home,
-            project_root=project.root if project else Path.cwd(),
+            project_root=project.root if project else _place_of_no_project(),
             owner=this_owner(secrets.token_hex(6)),
             catalog=SqliteCatalog(session.home),
             locks=FileLocks(session.home, cancel),
             ansible=AnsibleRunner(cancel),
             cancel=cancel,
-            watch=watch,
+            watch=watch or notes_of(session),
             timeouts=project.timeouts if project else Timeouts(),
             targets=project.targets if project else {},
             keep_report=keep_report,
         )
+
+
+def _place_of_no_project() -> Path:
+    """Where runs are started outside of any project: here, unless Ansible cannot be told the path."""
+    here = Path.cwd()
+    try:
+        str(here).encode("utf-8")
+    except UnicodeEncodeError:
+        return Path("/")
+    return here
 
 
 def open_project(session: Session) -> Project:

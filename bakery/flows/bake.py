@@ -191,10 +191,13 @@ class _Oven:
         plan, kitchen = tray.plan, self._kitchen
         name = plan.role_set.name
 
-        def say_waiting() -> None:
-            kitchen.watch(Note(name, f"'{name}' is being baked by another bake: waiting for it"))
+        lock = f"set-{plan.target}-{plan.fingerprint}"
 
-        with kitchen.locks.hold(f"set-{plan.target}-{plan.fingerprint}", say_waiting):
+        def say_waiting() -> None:
+            what = f"'{name}' is being baked by another bake: waiting for it"
+            kitchen.say_waiting(name, what, lock=lock)
+
+        with kitchen.locks.hold(lock, say_waiting):
             record = None if self._request.rebake else self._find(tray)
             if record:
                 return _unchanged(kitchen, plan, record)

@@ -8,7 +8,6 @@ from typing import Any
 from bakery.errors import MachineError
 from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import Kitchen, LayerCorrupt, minded_machine, now_text
-from bakery.model.progress import Note
 from bakery.model.project import BaseSpec
 from bakery.model.records import BaseRecord
 from bakery.planning import base_spec
@@ -23,7 +22,8 @@ def ensure_base(
     before = kitchen.catalog.bases().get((target, spec))
     if before and not refresh:
         return before
-    with kitchen.locks.hold(f"base-{target}-{spec}", lambda: _say_waiting(kitchen, base)):
+    lock = f"base-{target}-{spec}"
+    with kitchen.locks.hold(lock, lambda: _say_waiting(kitchen, base, lock)):
         now = kitchen.catalog.bases().get((target, spec))
         if now and now != before:
             return now  # somebody else made it while we waited
@@ -49,8 +49,9 @@ def ensure_base(
         return record
 
 
-def _say_waiting(kitchen: Kitchen, base: BaseSpec) -> None:
-    kitchen.watch(Note(None, f"base '{base.name}' is being made by another bake: waiting for it"))
+def _say_waiting(kitchen: Kitchen, base: BaseSpec, lock: str) -> None:
+    what = f"base '{base.name}' is being made by another bake: waiting for it"
+    kitchen.say_waiting(None, what, lock=lock)
 
 
 def base_record(target: str, base: BaseSpec, made: Mapping[str, Any]) -> BaseRecord:

@@ -117,9 +117,20 @@ class Kitchen:
         return replace(self, secrets=secrets)
 
     def using_the_store(self) -> AbstractContextManager[None]:
-        """Hold the store together with other bakes, so that nothing is pruned meanwhile."""
-        note = Note(None, "the store is being pruned: waiting for its end")
-        return self.locks.share(STORE_LOCK, lambda: self.watch(note))
+        """Hold the store together with others who use it, so that nothing is pruned meanwhile."""
+        return self.locks.share(STORE_LOCK, self._say_pruned)
+
+    def reading_the_store(self) -> AbstractContextManager[None]:
+        """The same for what only reads it: that works in a home that cannot be written."""
+        return self.locks.share(STORE_LOCK, self._say_pruned, reading=True)
+
+    def say_waiting(self, role_set: str | None, what: str, *, lock: str) -> None:
+        """Tell the user what the bake waits for, and who holds the lock."""
+        holders = "; ".join(self.locks.holders(lock))
+        self.watch(Note(role_set, f"{what} ({holders})" if holders else what))
+
+    def _say_pruned(self) -> None:
+        self.say_waiting(None, "the store is being pruned: waiting for its end", lock=STORE_LOCK)
 
     def shielded(self) -> Kitchen:
         """The same kitchen for cleaning up: it works on although somebody asked to stop."""

@@ -71,7 +71,8 @@ def obtain_layer(kitchen: Kitchen, job: LayerJob, watch: TaskWatch) -> LayerOutc
     key = layer_key(job.content, job.node.recipe)
     if (found := _find(kitchen, job, key)) is not None:
         return found
-    with kitchen.locks.hold(f"layer-{job.node.chain}", lambda: _say_waiting(kitchen, job)):
+    lock = f"layer-{job.node.chain}"
+    with kitchen.locks.hold(lock, lambda: _say_waiting(kitchen, job, lock)):
         if (found := _find(kitchen, job, key)) is not None:
             return found
         return _bake(kitchen, job, key=key, watch=watch)
@@ -82,10 +83,9 @@ def _find(kitchen: Kitchen, job: LayerJob, key: str) -> LayerOutcome | None:
     return LayerOutcome(record, cached=True) if record else None
 
 
-def _say_waiting(kitchen: Kitchen, job: LayerJob) -> None:
-    kitchen.watch(
-        Note(job.role_set, f"role '{job.node.use.name}' is being baked by another bake: waiting for it")
-    )
+def _say_waiting(kitchen: Kitchen, job: LayerJob, lock: str) -> None:
+    what = f"role '{job.node.use.name}' is being baked by another bake: waiting for it"
+    kitchen.say_waiting(job.role_set, what, lock=lock)
 
 
 def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> LayerOutcome:

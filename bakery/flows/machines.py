@@ -111,7 +111,8 @@ def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]
     """Start a machine, hand it to ``use``, and discard it afterwards; returns what ``use`` returned."""
     artifacts = (str(inside.artifact["digest"]),) if inside.artifact else ()
     with minded_machine(kitchen, inside.target, purpose="shell", role_set=inside.name) as machine:
-        with forgetting_what_is_corrupt(kitchen, inside.target, *artifacts):
+        # Until its journal says what the machine stands on: how long it is used is its user's matter.
+        with kitchen.using_the_store(), forgetting_what_is_corrupt(kitchen, inside.target, *artifacts):
             up = kitchen.run(
                 "shell.yml",
                 inside.target,

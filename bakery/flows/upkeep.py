@@ -10,7 +10,6 @@ from typing import Any
 from bakery.errors import BakeryError, InterruptedBake
 from bakery.flows.handed_up import handed_up
 from bakery.flows.kitchen import KEEPING, KEPT, STORE_LOCK, Kitchen
-from bakery.model.progress import Note
 from bakery.model.records import ImageRecord, LayerRecord, Owner
 
 
@@ -72,9 +71,14 @@ def _sweep_target(kitchen: Kitchen, request: SweepRequest, target: str) -> Swept
 
 
 def alone_in_the_store(kitchen: Kitchen) -> AbstractContextManager[None]:
-    """Hold the store for a prune: a bake under way has layers that nothing refers to yet."""
-    note = Note(None, "bakes are under way: waiting for their end")
-    return kitchen.locks.hold(STORE_LOCK, lambda: kitchen.watch(note))
+    """Hold the store for a prune: a bake under way has layers that nothing refers to yet, and whoever reads
+    an image needs all of its files.
+    """
+
+    def say_waiting() -> None:
+        kitchen.say_waiting(None, "the store is in use: waiting for the end of that", lock=STORE_LOCK)
+
+    return kitchen.locks.hold(STORE_LOCK, say_waiting)
 
 
 @dataclass(frozen=True)

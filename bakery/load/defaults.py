@@ -10,6 +10,7 @@ from typing import Any
 
 from bakery.load.durations import parse_seconds
 from bakery.load.mistakes import quote
+from bakery.load.on_disk import is_directory
 from bakery.load.scalar_shapes import Read
 from bakery.load.surroundings import Surroundings
 from bakery.model.project import Timeouts, VaultIdentity, VaultSpec
@@ -74,7 +75,7 @@ def _roles_path(read: Read | None, here: Surroundings) -> tuple[Path, ...]:
     found = []
     for item in items:
         path = here.existing(item, what="the roles_path")
-        if path and not path.is_dir():
+        if path and not is_directory(path):
             here.mistakes.add(
                 item.line, f"the roles_path {quote(item.value)} is no directory", "name a directory"
             )

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from bakery.load.durations import duration_pattern
 from bakery.load.forms import shape_of
 from bakery.load.image_format import IMAGE
-from bakery.load.scalar_shapes import Boolean, Choice, Integer, Text
+from bakery.load.scalar_shapes import LONGEST_NAME, Boolean, Choice, Integer, Text
 from bakery.load.shapes import Either, Field, ListOf, MapOf, Record, Variables
 from bakery.model.target import TargetKind
 
 # An image reference's path component as engines accept it (OCI distribution-spec 1.1, "Pulling manifests").
-IMAGE_NAME = "^[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*$"
-NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_SHORT = f"(?!.{{{LONGEST_NAME + 1}}})"
+IMAGE_NAME = f"^{_SHORT}[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*$"
+NAME = f"^{_SHORT}[A-Za-z0-9][A-Za-z0-9._-]*$"
 _ROLE_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _VERSION = r"[^\s\u0000@]+"
 _PATH = Text("a path", "files/app.conf")

@@ -11,6 +11,7 @@ from bakery.load.bases import read_bases
 from bakery.load.defaults import read_defaults
 from bakery.load.format import project_format
 from bakery.load.mistakes import Mistakes, shown_path
+from bakery.load.on_disk import is_file, is_there
 from bakery.load.role_sets import read_role_sets
 from bakery.load.scalar_shapes import Read, Spot
 from bakery.load.shapes import Record
@@ -30,18 +31,18 @@ def find_project(start: Path) -> Path:
 
     Raises InputError if there is none.
     """
-    if start.is_file():
+    if is_file(start):
         return start
-    if not start.exists():
+    if not is_there(start):
         raise InputError(
             "this does not exist", where=Place(shown_path(start)), hint="name a project file or its directory"
         )
     here = Path(os.path.abspath(start))  # noqa: PTH100 - not resolved: links above count as they are written
     for folder in (here, *here.parents):
-        if (folder / FILE_NAME).exists():
+        if is_there(folder / FILE_NAME):
             return folder / FILE_NAME
     for name in ("bakery.yaml", "Bakery.yml", "bakery.json"):
-        if (here / name).exists():
+        if is_there(here / name):
             raise InputError(
                 "the project file is called bakery.yml",
                 where=Place(shown_path(here / name)),
@@ -59,7 +60,7 @@ def load_project(path: Path, *, targets: tuple[TargetKind, ...] = ()) -> Project
     ``targets`` are those that exist, the one for role sets that name none first; if there are none, any name
     goes. Raises InputErrors with every mistake, in the order of the file.
     """
-    file = path / FILE_NAME if (path / FILE_NAME).is_file() else path
+    file = path / FILE_NAME if is_file(path / FILE_NAME) else path
     mistakes = Mistakes(shown_path(file))
     outline = _outline(file, project_format(targets), mistakes)
     here = Surroundings(root=Path(os.path.abspath(file)).parent, mistakes=mistakes)  # noqa: PTH100

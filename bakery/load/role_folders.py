@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from bakery.load.mistakes import Mistakes, listing, nearest, quote, shown_path
+from bakery.load.on_disk import is_directory, is_file
 from bakery.load.role_uses import galaxy_version
 from bakery.load.text_file import read_text
 from bakery.load.yaml_nodes import Node
@@ -18,7 +19,7 @@ _VERSION_KEY = re.compile(r"(?<!\w)version[\"']?\s*:")
 def find_role(name: str, roles_path: tuple[Path, ...]) -> Path | None:
     """The folder of a role: the first in ``roles_path`` that has one of this name."""
     for folder in roles_path:
-        if (folder / name).is_dir():
+        if is_directory(folder / name):
             return folder / name
     return None
 
@@ -28,7 +29,8 @@ def role_names(roles_path: tuple[Path, ...]) -> tuple[str, ...]:
     found: set[str] = set()
     for folder in roles_path:
         try:
-            found.update(path.name for path in folder.iterdir() if path.is_dir() and path.name[:1] != ".")
+            folders = (path for path in folder.iterdir() if is_directory(path))
+            found.update(path.name for path in folders if path.name[:1] != ".")
         except OSError:  # a folder that cannot be listed offers no names; using it says why
             continue
     return tuple(sorted(found))
@@ -55,11 +57,11 @@ def role_version(path: Path) -> str | None:
     It stands in VERSION, as galaxy_info.version in the meta file, or in what ansible-galaxy wrote when it
     installed the role. Raises InputError or InputErrors if one of these cannot be read.
     """
-    if (path / "VERSION").is_file():
+    if is_file(path / "VERSION"):
         lines = read_text(path / "VERSION").split()
         return lines[0] if lines else None
     for meta in (*META, "meta/.galaxy_install_info"):
-        if (path / meta).is_file():
+        if is_file(path / meta):
             text = read_text(path / meta)
             version = galaxy_version(_parse(text, path / meta)) if _VERSION_KEY.search(text) else None
             if version:

@@ -10,6 +10,7 @@ from bakery.errors import BakeryError, InputError, InputErrors, Place
 from bakery.load.controller_side import controller_side
 from bakery.load.file_tree import TreeFile, is_cache, read_tree, tree_digest
 from bakery.load.mistakes import Mistakes, printable, shown_path
+from bakery.load.on_disk import is_directory
 from bakery.load.role_folders import META, find_role, missing_role, role_names, role_version
 from bakery.load.role_text import dynamic_read, is_text, words
 from bakery.load.role_uses import Use, dependencies, included_roles
@@ -54,7 +55,7 @@ def load_role(name: str, roles_path: tuple[Path, ...]) -> RoleSource:
         names=_names(files),
         dynamic=_dynamic(name, files),
         uses=_uses(name, files, path=path, roles_path=roles_path),
-        checks=checks if checks.is_dir() else None,
+        checks=checks if is_directory(checks) else None,
         vaults=tuple(_vaults(files, path)),
         runs_here=tuple(_runs_here(files, path)),
         sealed=sealed_in(files, path),

@@ -16,6 +16,8 @@ from bakery.load.yaml_nodes import Node, Scalar, describe
 
 # Patterns are in the dialect that ECMA 262 and Python share; ``$`` means the very end.
 TEXT = "^[^\\u0000]+$"
+# Names become names of files, tags and labels, with something before or after them.
+LONGEST_NAME = 100
 ANY_TEXT = "^[^\\u0000]*$"
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from bakery.load.mistakes import Mistakes, listing, quote
-from bakery.load.scalar_shapes import TEXT, Read, Shape, Spot, matcher
+from bakery.load.scalar_shapes import LONGEST_NAME, TEXT, Read, Shape, Spot, matcher
 from bakery.load.yaml_nodes import Mapping as MappingNode
 from bakery.load.yaml_nodes import Node, Scalar, Sequence, describe, plain
 
@@ -109,7 +109,8 @@ class MapOf:
         for entry in node.entries:
             name, line = entry.key.text, entry.key.line
             if not self._match(name):
-                mistakes.add(line, f"{quote(name)} is no name for one of the {self.noun}", self.naming)
+                hint = self.naming if len(name) <= LONGEST_NAME else f"use at most {LONGEST_NAME} characters"
+                mistakes.add(line, f"{quote(name)} is no name for one of the {self.noun}", hint)
             found_values[name] = self.value.read(entry.value, spot.key(name, line), mistakes=mistakes)
         return Read(found_values, spot.line)
 

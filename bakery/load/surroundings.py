@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.load.mistakes import Mistakes, listing, quote
+from bakery.load.on_disk import is_there
 from bakery.load.scalar_shapes import Read
 
 
@@ -19,14 +20,15 @@ class Surroundings:
 
     def path(self, text: str) -> Path:
         """The absolute path that ``text`` means in the file; links are not resolved."""
-        return Path(os.path.normpath(self.root / Path(text).expanduser()))
+        # Not Path.expanduser: that raises for a user who does not exist.
+        return Path(os.path.normpath(self.root / os.path.expanduser(text)))  # noqa: PTH111
 
     def existing(self, read: Read, *, what: str) -> Path | None:
         """The path that was read, or None and a mistake if nothing is there. ``what`` begins the sentence."""
         if read.value is None:
             return None
         path = self.path(read.value)
-        if os.path.exists(path):  # noqa: PTH110 - also false, not an error, for names that no file can have
+        if is_there(path):
             return path
         message = f"{what} {quote(read.value)} does not exist"
         self.mistakes.add_unknown(

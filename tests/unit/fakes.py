@@ -55,8 +55,13 @@ class FakeLocks:
     def hold(self, name: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
         return self._hold(name, on_wait)
 
-    def share(self, name: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
+    def share(
+        self, name: str, on_wait: Callable[[], None], *, reading: bool = False
+    ) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def holders(self, name: str) -> tuple[str, ...]:
+        return ()
 
     @contextmanager
     def _hold(self, name: str, on_wait: Callable[[], None]) -> Iterator[None]:

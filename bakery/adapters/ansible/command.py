@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from bakery.adapters.ansible.environment import is_text, told_home
 from bakery.adapters.ansible.places import Places
 from bakery.adapters.ansible.private_dir import PrivateDir
 from bakery.adapters.ansible.provision import write_provision
 from bakery.adapters.ansible.yaml_text import data_to_yaml
+from bakery.errors import MachineError
 from bakery.model.project import VaultIdentity
 from bakery.model.run import Run
 
@@ -27,6 +31,9 @@ def playbook_command(run: Run, private: PrivateDir, places: Places) -> list[str]
     private.write("ansible.cfg", "")
     inventory = private.write("inventory.yml", _INVENTORY)
     variables = dict(run.variables)
+    if "bakery_home" in variables:
+        variables["bakery_home"] = str(told_home(private, Path(variables["bakery_home"])))
+    _require_text(variables)
     if run.provision is not None:
         play = write_provision(run.provision, private, run.project_root)
         variables["bakery_provision"] = str(play)
@@ -50,6 +57,21 @@ def _write_sealed(run: Run, private: PrivateDir) -> None:
         "environment": dict(os.environ),
     }
     private.write(SEALED_FILE, json.dumps(sealed))
+
+
+def _require_text(value: Any) -> None:
+    """MachineError for a name of a file that is not UTF-8, wherever in the variables of a run it is."""
+    if isinstance(value, str) and not is_text(value):
+        raise MachineError(
+            f"{value.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')} is not UTF-8, "
+            "which a run cannot be told of",
+            hint="use another name",
+        )
+    if isinstance(value, Mapping):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list | tuple):
+        for one in value:
+            _require_text(one)
 
 
 def absolute_identity(identity: VaultIdentity, project_root: Path) -> str:

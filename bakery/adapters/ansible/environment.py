@@ -11,6 +11,7 @@ from bakery.adapters.ansible.places import Places, collection_paths, permits
 from bakery.adapters.ansible.private_dir import PrivateDir
 from bakery.adapters.ansible.processes import OWNER_PID, RUN_MARKER
 from bakery.adapters.ansible.targets import wanted_environment
+from bakery.errors import MachineError
 from bakery.model.run import Run
 
 # What the tools that modules start need to know about the user and the network. What one kind of target
@@ -50,7 +51,41 @@ def run_environment(run: Run, private: PrivateDir, places: Places) -> dict[str, 
     """
     target = run.variables.get("bakery_target")
     wanted = wanted_environment(places, str(target) if target else None)
-    return {**tool_environment(private, places, wanted=wanted), **_ansible_settings(run, places)}
+    environment = {**tool_environment(private, places, wanted=wanted), **_ansible_settings(run, places)}
+    if "BAKERY_HOME" in environment:
+        environment["BAKERY_HOME"] = str(told_home(private, Path(environment["BAKERY_HOME"])))
+    for name, value in environment.items():
+        _require_text(name, value)
+    return environment
+
+
+def told_home(private: PrivateDir, home: Path) -> Path:
+    """The home as a run is told of it: itself, or a link to it if its path is not UTF-8, which neither
+    ansible-runner nor Ansible can write down.
+    """
+    if is_text(str(home)):
+        return home
+    link = private.path / "home"
+    if not link.is_symlink():
+        link.symlink_to(home)
+    return link
+
+
+def _require_text(name: str, value: str) -> None:
+    if not is_text(value):
+        raise MachineError(
+            f"the environment variable {name} is not UTF-8, which a run cannot be told of",
+            hint="set it otherwise, or not at all",
+        )
+
+
+def is_text(value: str) -> bool:
+    """Whether it has no bytes in it that are not UTF-8 (PEP 383)."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def tool_environment(private: PrivateDir, places: Places, *, wanted: tuple[str, ...] = ()) -> dict[str, str]:

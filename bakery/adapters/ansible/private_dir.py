@@ -1,7 +1,8 @@
 """The directory of one run: everything Ansible reads and writes for it, secrets included.
 
 It is 0700, in memory where there is room, and gone afterwards. A bakery that was killed leaves it behind; its
-name and a file in it say which process it lived for, so that a sweep can tell.
+name and a file in it say which process it lived for, so that a sweep can tell. One in another container that
+shares the directory cannot, and leaves it alone for a day.
 """
 
 from __future__ import annotations
@@ -14,17 +15,23 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from bakery.adapters.ansible.processes import end_run
-from bakery.adapters.owner import alive, start_ticks, this_owner
+from bakery.adapters.owner import Life, life_of, own_namespace, process_life, this_owner
 from bakery.errors import MachineError
 from bakery.model.records import Owner
 
-_NAME = re.compile(r"bakery-run-(?P<pid>\d+)-(?P<start>\d+)-(?P<id>[0-9a-f]{16})")
+# Without a namespace the process is one of ours.
+_NAME = re.compile(
+    r"bakery-run-(?P<pid>\d{1,10})-(?P<start>\d{1,20})(?:-(?P<namespace>\d{1,20}))?-(?P<id>[0-9a-f]{16})"
+)
 _OWNER_FILE = "owner.json"
 _ROOM = 64 * 1024 * 1024
+# Longer than any run.
+_UNSEEN_S = 86_400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +91,7 @@ def _make() -> PrivateDir:
     owner = this_owner(run_id)
     refusals = []
     for root in _roots():
-        path = root / f"bakery-run-{owner.pid}-{owner.start}-{run_id}"
+        path = root / f"bakery-run-{owner.pid}-{owner.start}-{own_namespace()}-{run_id}"
         made = PrivateDir(path, run_id)
         try:
             path.mkdir(mode=0o700)
@@ -139,10 +146,11 @@ def _is_dead(path: Path) -> bool:
     if match is None or path.is_symlink() or not path.is_dir() or status.st_uid != os.geteuid():
         return False
     try:
-        owner = Owner(**json.loads((path / _OWNER_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # killed before the file was whole: the name says enough
-        return start_ticks(int(match["pid"])) != int(match["start"])
-    return not alive(owner)
+        life = life_of(Owner(**json.loads((path / _OWNER_FILE).read_text(encoding="utf-8"))))
+    except (OSError, ValueError, TypeError, AttributeError):
+        # Killed before the file was whole: the name says enough.
+        life = process_life(int(match["pid"]), int(match["start"]), match["namespace"] or own_namespace())
+    return time.time() - status.st_mtime > _UNSEEN_S if life is Life.UNKNOWN else life is Life.GONE
 
 
 def _remove(path: Path) -> None:

@@ -36,7 +36,7 @@ def command(session: Session, *, left: str, right: str, target: str | None) -> N
     from bakery.cli.tables.images import image_body
     from bakery.flows.inspect import compare_images
 
-    with wiring.open_kitchen(session) as kitchen:
+    with wiring.open_kitchen(session) as kitchen, kitchen.reading_the_store():
         ours, theirs = (image_named(kitchen, name, target, session=session) for name in (left, right))
         for image in (ours, theirs):
             require(image.target, "inspect", "compared")

@@ -45,10 +45,11 @@ def command(session: Session, *, name: str, file: Path, archive: str, target: st
     from bakery.cli import wiring
     from bakery.cli.capabilities import require
     from bakery.flows.delivery import export_image
+    from bakery.load.on_disk import is_directory
 
-    if not file.absolute().parent.is_dir():
+    if not is_directory(file.absolute().parent):
         raise InputError(f"there is no directory {file.absolute().parent}", hint="make it first")
-    with wiring.open_kitchen(session) as kitchen:
+    with wiring.open_kitchen(session) as kitchen, kitchen.reading_the_store():
         image = image_named(kitchen, name, target, session=session)
         require(image.target, "export", "exported")
         exported = export_image(kitchen, image, file, archive=archive + _ARCHIVE)

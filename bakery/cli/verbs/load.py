@@ -26,7 +26,7 @@ def command(session: Session, *, name: str, target: str | None) -> None:
     from bakery.cli.capabilities import require
     from bakery.flows.delivery import load_image
 
-    with wiring.open_kitchen(session) as kitchen:
+    with wiring.open_kitchen(session) as kitchen, kitchen.using_the_store():
         image = image_named(kitchen, name, target, session=session)
         require(image.target, "load", "loaded into an engine")
         loaded = load_image(kitchen, image)

@@ -60,7 +60,10 @@ def command(session: Session, *, dry_run: bool, keep_last: int, max_size: int | 
 
     project = project_if_any(session)
     wanted = _bases_in_use(project)
-    with wiring.open_kitchen(session, project=project) as kitchen, alone_in_the_store(kitchen):
+    with (
+        wiring.open_kitchen(session, project=project) as kitchen,
+        kitchen.reading_the_store() if dry_run else alone_in_the_store(kitchen),
+    ):
         plans = [
             plan_prune(kitchen, target, wanted_bases=wanted, keep=Keep(last=keep_last, max_size=max_size))
             for target in targets_with("prune", project, kitchen.catalog)

@@ -33,7 +33,7 @@ def command(session: Session, *, name: str, target: str | None) -> int:
     from bakery.flows.machines import verify_again
 
     project = wiring.open_project(session)
-    with wiring.open_kitchen(session, project=project) as kitchen:
+    with wiring.open_kitchen(session, project=project) as kitchen, kitchen.using_the_store():
         image = image_named(kitchen, name, target, session=session)
         check_role_sets(project, [image.role_set])
         plan = wiring.planner(project, kitchen, names=(image.role_set,), targets=(image.target,))()

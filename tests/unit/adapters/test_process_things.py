@@ -17,6 +17,7 @@ from bakery.adapters.home import ensure_home
 from bakery.adapters.owner import alive, start_ticks, this_owner
 from bakery.adapters.secret import load_secret
 from bakery.errors import MachineError
+from bakery.model.records import Owner
 
 
 def test_this_process_is_alive() -> None:
@@ -28,6 +29,34 @@ def test_this_process_is_alive() -> None:
 @pytest.mark.parametrize("change", [{"start": 1}, {"boot": "another boot"}, {"pid": 2**22 + 1}])
 def test_an_owner_that_differs_in_anything_is_dead(change: dict[str, object]) -> None:
     assert not alive(dataclasses.replace(this_owner("bake1"), **change))
+
+
+def test_an_owner_in_another_namespace_is_let_live_where_it_cannot_be_seen() -> None:
+    """And found, or not, by whoever is in no container."""
+    script = """
+import dataclasses, sys
+from bakery.adapters.owner import alive, own_namespace, this_owner
+mine = this_owner("b")
+theirs = [dataclasses.replace(mine, boot=boot) for boot in (mine.boot.partition("/")[0], mine.boot + "1")]
+print(alive(mine), *map(alive, theirs), alive(dataclasses.replace(mine, boot="another boot")), flush=True)
+print(mine.pid, mine.start, mine.boot, flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c", script],
+        cwd=Path(__file__).parents[3],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().split() == ["True", "True", "True", "False"]
+        pid, start, boot = process.stdout.readline().split()
+        owner = Owner("b", int(pid), int(start), boot)
+        assert alive(owner)
+        assert not alive(dataclasses.replace(owner, start=owner.start + 1))
+        process.communicate("")
+    assert not alive(owner)
 
 
 def test_an_ended_process_is_dead_even_before_it_is_reaped() -> None:

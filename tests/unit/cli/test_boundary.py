@@ -142,6 +142,24 @@ def test_a_wrong_command_line_is_a_sentence(
     assert capsys.readouterr().err == said
 
 
+def test_a_working_directory_that_is_gone_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert guarded(failing(lambda: None), []) == 2
+    assert "the working directory is gone" in capsys.readouterr().err
+
+
+def test_a_name_that_no_file_can_have_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guarded(failing((tmp_path / ("x" * 300)).stat), []) == 2
+    assert "that is too long; use a shorter name" in capsys.readouterr().err
+
+
 def test_json_after_two_dashes_belongs_to_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     guarded(failing(lambda: None), ["--", "--json"])
     assert capsys.readouterr().out == ""

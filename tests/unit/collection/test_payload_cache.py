@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from ansible.plugins.loader import module_utils_loader
 from ansible_collections.bakery.images.plugins.plugin_utils.payload_cache import PayloadCache
 
 PING = "ansible.modules.ping-ZIP_DEFLATED-none"
+KEPT_PING = f"{PING}.{hashlib.sha256(b'packed').hexdigest()}"
 
 
 class Run:
@@ -95,7 +98,7 @@ def test_nothing_is_kept_or_offered_with_module_utils_of_others(
     assert not run.packed.exists()
     run.pack("ansible.modules.stat-ZIP_DEFLATED-none")
     run.cache.keep()
-    assert files(kept) == [PING]
+    assert files(kept) == [KEPT_PING]
 
 
 def test_what_others_may_write_is_not_read(new_run: Callable[[], Run], kept: Path) -> None:
@@ -122,10 +125,89 @@ def test_other_run_keeps_its_own_packages_whatever_happens_to_ours(
         path.unlink()
     assert not (second.packed / PING).exists()
     fresh = second.packed / "fresh"
-    fresh.write_bytes(b"again")
+    fresh.write_bytes(b"packed")
     fresh.rename(second.packed / PING)
     second.cache.keep()
-    assert files(kept) == [PING]
+    assert files(kept) == [KEPT_PING]
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def flip(path: Path) -> None:
+    first, *rest = path.read_bytes()
+    path.write_bytes(bytes([first ^ 1, *rest]))
+
+
+def lengthen(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def replace_by_link(path: Path) -> None:
+    content = path.with_name("elsewhere")
+    path.rename(content)
+    path.symlink_to(content)
+
+
+def replace_by_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+DAMAGES = [truncate, empty, zero, flip, lengthen, replace_by_link, replace_by_fifo]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda one: one.__name__)
+def test_damaged_package_is_removed_and_made_anew(
+    new_run: Callable[[], Run], kept: Path, damage: Callable[[Path], None]
+) -> None:
+    """Ansible would unpickle it, and tell the role of what it finds."""
+    first = new_run()
+    first.pack(PING)
+    first.cache.keep()
+    (path,) = kept.glob("*/*")
+    damage(path)
+    second = new_run()
+    second.cache.offer()
+    assert not os.path.lexists(second.packed / PING)
+    assert not os.path.lexists(path)
+    second.pack(PING)
+    second.cache.keep()
+    third = new_run()
+    third.cache.offer()
+    assert (third.packed / PING).read_bytes() == b"packed"
+
+
+def test_package_without_a_digest_in_its_name_is_not_offered(new_run: Callable[[], Run], kept: Path) -> None:
+    first = new_run()
+    first.pack(PING)
+    first.cache.keep()
+    (path,) = kept.glob("*/*")
+    path.rename(path.with_name(PING))
+    second = new_run()
+    second.cache.offer()
+    assert not os.path.lexists(second.packed / PING)
+
+
+def test_directory_in_the_place_of_a_package_does_no_harm(new_run: Callable[[], Run], kept: Path) -> None:
+    first = new_run()
+    first.pack(PING)
+    first.cache.keep()
+    (path,) = kept.glob("*/*")
+    path.unlink()
+    path.mkdir()
+    second = new_run()
+    second.cache.offer()
+    assert not os.path.lexists(second.packed / PING)
 
 
 def test_package_that_cannot_be_copied_leaves_nothing(

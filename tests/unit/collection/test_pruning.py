@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import ImageRequest, compose, layout_of
+from ansible_collections.bakery.images.plugins.module_utils.owner import own_namespace
 from ansible_collections.bakery.images.plugins.module_utils.pruning import (
     Garbage,
     Keep,
     find_garbage,
     remove_garbage,
 )
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import unfinished_name
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -110,8 +111,8 @@ def test_what_is_young_may_be_granted_grace(store: LayerStore) -> None:
 def test_blobs_of_dead_writers_go_and_of_living_ones_stay(store: LayerStore) -> None:
     layout = layout_of(store)
     layout.ensure()
-    dead = Path(layout.blobs.directory, "4194999.00.partial")
-    alive = Path(layout.blobs.directory, f"{os.getpid()}.00.partial")
+    dead = Path(layout.blobs.directory, f"4194999-1-{own_namespace()}.0123abcd.partial")
+    alive = Path(layout.blobs.directory, unfinished_name())
     for path in (dead, alive):
         path.write_text("half")
     assert prune(store).leftovers == [str(dead)]
@@ -130,3 +131,10 @@ def test_packed_modules_go_when_they_are_old_enough(store: LayerStore) -> None:
     assert not young
     prune(store)
     assert not packed.exists()
+
+
+@pytest.mark.parametrize("content", [[1], "x", None, {"parents": [[]]}, {"parents": [None]}])
+def test_machine_whose_journal_is_damaged_keeps_everything(store: LayerStore, content: object) -> None:
+    document(store, "machines/m/machine.json", content)
+    with pytest.raises(StoreError, match="run the sweep before pruning"):
+        prune(store)

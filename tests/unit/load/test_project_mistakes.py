@@ -18,6 +18,9 @@ bases:
   deb: {debian: {suite: bookworm}}
 """
 
+LONG, DEEP = "a" * 300, "/".join(["a" * 200] * 30)
+SHOWN = f"'{'a' * 60}…'"
+
 # What follows HEAD, beginning on line 4, and the mistakes.
 TABLE: list[tuple[str, list[str]]] = [
     # names that refer to something
@@ -56,6 +59,31 @@ TABLE: list[tuple[str, list[str]]] = [
     (
         "role_sets: {web: {roles: [nginx]}}\ndefaults: {base: dbe}",
         ["5: there is no base 'dbe'; did you mean 'deb'?"],
+    ),
+    # names that no file can have
+    (
+        f"role_sets: {{web: {{base: deb, roles: [{LONG}]}}}}",
+        [f"4: role {SHOWN} is not in roles/; there are: app, common, nginx"],
+    ),
+    (
+        f"role_sets: {{web: {{base: deb, roles: [{{name: app, inputs: [{LONG}]}}]}}}}",
+        [f"4: the input {SHOWN} does not exist; it is looked for at ROOT/{LONG}"],
+    ),
+    (
+        "role_sets: {web: {base: deb, roles: [app], checks: [~nobody-at-all/x]}}",
+        ["4: the check '~nobody-at-all/x' does not exist; it is looked for at ROOT/~nobody-at-all/x"],
+    ),
+    (
+        f"role_sets: {{web: {{base: deb, roles: [app], vars_files: [{DEEP}]}}}}",
+        [f"4: the file of variables {SHOWN} does not exist; it is looked for at ROOT/{DEEP}"],
+    ),
+    (
+        f"role_sets: {{web: {{base: deb, roles: [app]}}}}\ndefaults: {{roles_path: [roles, {LONG}]}}",
+        [f"5: the roles_path {SHOWN} does not exist; it is looked for at ROOT/{LONG}"],
+    ),
+    (
+        f"role_sets: {{{LONG}: {{base: deb, roles: [app]}}}}",
+        [f"4: {SHOWN} is no name for one of the role sets; use at most 100 characters"],
     ),
     # circles
     (

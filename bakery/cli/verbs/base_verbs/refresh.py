@@ -48,7 +48,8 @@ def command(session: Session, *, names: tuple[str, ...], targets: tuple[str, ...
     with watching(session, ()) as display, wiring.open_kitchen(session, display.watch, project) as kitchen:
         known = kitchen.catalog.bases().values()
         before = {(record.target, record.name): record.digest for record in known}
-        records = [ensure_base(kitchen, target, base, refresh=True) for target, base in wanted]
+        with kitchen.using_the_store():
+            records = [ensure_base(kitchen, target, base, refresh=True) for target, base in wanted]
     document: BaseDocument = {
         "bases": [base_body(one.target, one.name, record=one, wanted=True) for one in records]
     }

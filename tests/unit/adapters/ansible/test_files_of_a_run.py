@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakery.adapters.ansible.command import playbook_command
-from bakery.adapters.ansible.environment import run_environment
+from bakery.adapters.ansible.environment import run_environment, told_home
 from bakery.adapters.ansible.places import Places, collection_paths, find_places, known_targets
 from bakery.adapters.ansible.private_dir import private_dir, sweep_private_dirs
 from bakery.adapters.ansible.provision import ROLE_KEYWORDS, play_text
@@ -196,6 +198,86 @@ def test_the_sweep_takes_what_the_dead_left_and_nothing_else(
         assert mine.path.exists()
     left = {path.name for path in tmp_path.iterdir() if not path.is_symlink()}
     assert left == {name for name, is_dead in names.items() if not is_dead}
+
+
+UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+IN_A_NAMESPACE_OF_ITS_OWN = [*UNSHARE, sys.executable, "-c"]
+RUNNER = """
+import sys
+from bakery.adapters.ansible import private_dir
+private_dir._ROOM = 2**80
+with private_dir.private_dir() as mine:
+    if sys.argv[1:]:
+        (mine.path / "owner.json").write_text(sys.argv[1])
+    print(mine.path, flush=True)
+    sys.stdin.read()
+    import os
+    os._exit(0)
+"""
+SWEEPER = """
+from bakery.adapters.ansible.private_dir import sweep_private_dirs
+for path in sweep_private_dirs(dry_run=False):
+    print(path)
+"""
+
+
+@pytest.mark.parametrize("owner_file", [(), ("",), ('{"boot": 5}',)], ids=["whole", "empty", "damaged"])
+def test_a_sweep_in_another_container_leaves_a_private_directory_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner_file: tuple[str, ...]
+) -> None:
+    """Both have one /tmp, and in both somebody has the same process id."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    common: dict[str, Any] = {"cwd": Path(__file__).parents[4], "env": environment, "text": True}
+    with subprocess.Popen(
+        [*IN_A_NAMESPACE_OF_ITS_OWN, RUNNER, *owner_file],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        **common,
+    ) as runner:
+        assert runner.stdout is not None
+        path = Path(runner.stdout.readline().strip())
+        assert path.parent == tmp_path
+
+        def sweep() -> list[Path]:
+            done = subprocess.run(
+                [*IN_A_NAMESPACE_OF_ITS_OWN, SWEEPER], check=True, stdout=subprocess.PIPE, **common
+            )
+            return [found for found in map(Path, done.stdout.splitlines()) if found.parent == tmp_path]
+
+        assert sweep() == []
+        day_old = time.time() - 90_000
+        os.utime(path, (day_old, day_old))
+        # Who is in no container sees that it lives, and then that it does not.
+        assert path not in sweep_private_dirs(dry_run=True)
+        assert sweep() == [path]
+        assert not path.exists()
+        path.mkdir()
+        runner.communicate("")
+    assert path in sweep_private_dirs(dry_run=True)
+
+
+def test_a_home_that_is_not_utf8_is_told_by_a_link(tmp_path: Path) -> None:
+    home = tmp_path / "not-utf8-\udcff"
+    with private_dir() as private:
+        told = told_home(private, home)
+        assert told == told_home(private, home)
+        assert str(told).isascii()
+        assert told.readlink() == home
+        assert told_home(private, tmp_path / "müller") == tmp_path / "müller"
+
+
+@pytest.mark.parametrize("value", ["\udcff", ["\udcff"], {"a": {"\udcff": 1}}, {"a": ("b", "\udcff")}])
+def test_any_other_name_that_is_not_utf8_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: object
+) -> None:
+    run = Run("sweep.yml", {"bakery_x": value}, project_root=tmp_path)
+    with private_dir() as private:
+        with pytest.raises(MachineError, match=r"\\xff is not UTF-8, which a run cannot be told of"):
+            playbook_command(run, private, find_places())
+        monkeypatch.setenv("HOME", "/\udcff")
+        with pytest.raises(MachineError, match="the environment variable HOME is not UTF-8"):
+            run_environment(run, private, find_places())
 
 
 def test_an_installed_package_carries_its_playbooks(tmp_path: Path) -> None:

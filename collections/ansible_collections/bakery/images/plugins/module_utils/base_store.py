@@ -37,6 +37,7 @@ from ansible_collections.bakery.images.plugins.module_utils.owner import Owner, 
 from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
 from ansible_collections.bakery.images.plugins.module_utils.packing import pack
 from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealing, seal
+from ansible_collections.bakery.images.plugins.module_utils.store_place import require_place
 
 _TTL_S = 86_400
 _KEY_LENGTH = 16
@@ -72,13 +73,14 @@ class BaseStore:
             with open(self._path(request), "rb") as source:
                 base = json.load(source)
             complete = all(self.store.exists(layer["id"]) for layer in base["layers"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError, StoreError):
             return None  # never made, or damaged: made again
         return {**base, "name": request.name} if complete else None
 
     @contextmanager
     def locked(self, request: BaseRequest) -> Iterator[None]:
         """Of several who want the same base at once, one makes it and the others wait."""
+        require_place(self.store.root)
         self.store.ensure()
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         with open(self._path(request) + ".lock", "w", encoding="ascii") as lock:

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from types import TracebackType
 from typing import IO, Self
 
 from ansible_collections.bakery.images.plugins.module_utils.foreign_json import MOST_BYTES, quoted
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    PARTIAL,
     StoreError,
     fsync_directory,
 )
 from ansible_collections.bakery.images.plugins.module_utils.oci_documents import DIGEST
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, unfinished_name
 
 _READ = 1 << 20
 
@@ -125,7 +124,7 @@ class BlobWriter:
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
         self._sum = hashlib.sha256()
-        self._partial = os.path.join(blobs.directory, f"{os.getpid()}.{secrets.token_hex(8)}{PARTIAL}")
+        self._partial = os.path.join(blobs.directory, unfinished_name())
         self.size = 0
         try:
             self._file = open(self._partial, "xb", buffering=0)  # noqa: SIM115  (closed by __exit__)

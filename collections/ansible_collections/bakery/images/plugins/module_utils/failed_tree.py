@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from dataclasses import dataclass
 
 from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    PARTIAL,
     StoreError,
     canonical_json,
     fsync_directory,
@@ -23,6 +21,7 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import walk
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, unfinished
 
 # With less than that left on a disk, what a role wrote there may be what fills it.
 _ROOM = 256 << 20
@@ -50,7 +49,7 @@ def keep_failed(throwaways: Throwaways, journal: Journal, *, name: str) -> Kept:
         )
     directory = os.path.join(throwaways.store.root, "failed")
     final = os.path.join(directory, name)
-    partial = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
+    partial = unfinished(final)
     with throwaways.at_rest(journal):
         upper = throwaways.machines.path(journal.id, "upper")
         refusal = _refusal(upper)
@@ -94,7 +93,7 @@ def _move_tree(throwaways: Throwaways, journal: Journal, *, partial: str, final:
         write_atomically(os.path.join(partial, "layer.json"), canonical_json(record) + b"\n")
         os.rename(throwaways.machines.path(journal.id, "upper"), os.path.join(partial, "tree"))
         if os.path.isdir(final):
-            old = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
+            old = unfinished(final)
             os.rename(final, old)
             delete_tree(old)
         os.rename(partial, final)

@@ -4,7 +4,7 @@
 """The layer store: frozen overlay upper directories and their records.
 
 A layer is ``layers/<id>/{tree/,layer.json}`` below the store's root. It appears there complete, by one
-rename from ``layers/<id>.partial``, and disappears by the opposite rename: a directory without the
+rename from ``layers/<id>.….partial``, and disappears by the opposite rename: a directory without the
 ``.partial`` suffix is whole at any instant, also after SIGKILL. ``l/<short>`` are symbolic links to
 trees, so that overlay's ``lowerdir=`` of many layers stays below the kernel's limit of one page of options.
 """
@@ -21,9 +21,9 @@ from contextlib import suppress
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, unfinished
 
 FORMAT = 1
-PARTIAL = ".partial"
 _LAYER_ID = re.compile(r"\A[0-9a-f]{16}\Z")
 _SHORTEST = 6
 
@@ -51,7 +51,7 @@ def fsync_directory(path: str) -> None:
 
 def write_atomically(path: str, content: bytes) -> None:
     """Replace the file ``path`` by ``content`` in one step: a ``.partial`` sibling, fsync, rename."""
-    partial = f"{path}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
+    partial = unfinished(path)
     try:
         with open(partial, "wb") as out:
             out.write(content)
@@ -132,7 +132,7 @@ class LayerStore:
         """
         layer_id = layer_id or self.new_id()
         final = self.path(layer_id)
-        partial = final + PARTIAL
+        partial = unfinished(final)
         if os.path.lexists(final):
             raise StoreError(f"layer {layer_id} is already in the store at {self.root}")
         try:
@@ -190,7 +190,7 @@ class LayerStore:
     def remove(self, layer_id: str) -> None:
         """Remove a layer; it stops existing by a rename before anything of it is deleted."""
         path = self.path(layer_id)
-        doomed = f"{path}.{secrets.token_hex(4)}{PARTIAL}"
+        doomed = unfinished(path)
         try:
             os.rename(path, doomed)
         except FileNotFoundError as error:
@@ -256,6 +256,4 @@ def _unlink_quietly(path: str) -> None:
 def _commit_failure(tree: str, layer_id: str, error: OSError) -> str:
     if error.errno == errno.EXDEV:
         return f"cannot freeze {tree}: it is not on the file system of the layer store"
-    if error.errno == errno.EEXIST:
-        return f"layer {layer_id} is being committed already or a dead bake left it; run the sweep"
     return f"cannot freeze {tree} as layer {layer_id}: {error.strerror}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
+import stat
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -21,15 +21,32 @@ from typing import Any
 from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    PARTIAL,
     canonical_json,
     fsync_directory,
     write_atomically,
 )
-from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
+from ansible_collections.bakery.images.plugins.module_utils.owner import Life, Owner
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, unfinished
 
 _MACHINE_ID = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 _DIRECTORY_MODE = 0o700
+# In bytes. A journal names layers and mounts, some hundred at most.
+_LARGEST = 16 << 20
+_END_OF_TIME = 1 << 40
+_NOTHING = type(None)
+# What the fields of a journal may be after it was written by whatever: exact types, as JSON has them.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "id": (str,),
+    "kind": (str,),
+    "created": (int, float),
+    "ttl_s": (int,),
+    "owner": (dict, _NOTHING),
+    "container": (str, _NOTHING),
+    "epoch": (int,),
+    "pid": (int, _NOTHING),
+    "start": (int, _NOTHING),
+    "details": (dict,),
+}
 
 
 @dataclass(frozen=True)
@@ -51,9 +68,12 @@ class Journal:
     details: dict[str, Any] = field(default_factory=dict)
 
     def is_dead(self, now: float) -> bool:
-        """Whether nobody needs the machine any more: its owner is gone, or it has none and its time is up."""
+        """Whether nobody needs the machine any more: its owner is gone, or it has none who can be seen and
+        its time is up.
+        """
         owner = Owner.from_wire(self.owner)
-        return not owner.is_alive() if owner else now > self.created + self.ttl_s
+        life = owner.life() if owner else Life.UNKNOWN
+        return now > self.created + self.ttl_s if life is Life.UNKNOWN else life is Life.GONE
 
 
 class Machines:
@@ -75,7 +95,7 @@ class Machines:
     def begin(self, journal: Journal) -> Journal:
         """Make the directory of a new machine with its journal in it, durably."""
         final = self.path(journal.id)
-        partial = f"{final}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL}"
+        partial = unfinished(final)
         try:
             os.makedirs(self.directory, mode=_DIRECTORY_MODE, exist_ok=True)
             os.mkdir(partial, _DIRECTORY_MODE)
@@ -114,17 +134,24 @@ class Machines:
         """The journal in a machine's directory; None if there is none."""
         path = os.path.join(directory, "machine.json")
         try:
-            with open(path, "rb") as source:
-                record = json.load(source)
-            for name in ("parents", "mounts", "stubs"):
-                record[name] = tuple(record.get(name, ()))
-            return Journal(**record)
+            return _journal(json.loads(_content(path)))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise MachineFailure(
                 f"{path} cannot be read ({error}); remove the machine with the sweep"
             ) from error
+
+    def lives(self, name: str, now: float) -> bool:
+        """Whether somebody needs what is called so in the directory.
+
+        Not if its journal cannot be read: the writers of journals rename whole ones into place.
+        """
+        try:
+            journal = self.read(os.path.join(self.directory, name))
+        except MachineFailure:
+            return False
+        return journal is not None and not journal.is_dead(now)
 
     def names(self) -> list[str]:
         """The names in the directory, machines and ``.partial`` leftovers, sorted."""
@@ -142,6 +169,43 @@ class Machines:
         write_atomically(os.path.join(directory, "machine.json"), canonical_json(asdict(journal)) + b"\n")
 
 
+def _content(path: str) -> bytes:
+    """A journal's bytes; OSError for what is no file, which is not waited for, and ValueError for a file that
+    is no journal by its size.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as source:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is no file")
+        content = source.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError("it is too large")
+    return content
+
+
+def _journal(record: Any) -> Journal:
+    """The journal that a JSON document is; ValueError or TypeError for any other document."""
+    if not isinstance(record, dict):
+        raise TypeError("it is not a JSON object")
+    for name in ("parents", "mounts", "stubs"):
+        record[name] = _texts(name, record.get(name, []))
+    journal = Journal(**record)
+    for name, kinds in _KINDS.items():
+        value = getattr(journal, name)
+        if type(value) not in kinds:
+            raise ValueError(f"its '{name}' is not what it should be")
+    if not (0 <= journal.created < _END_OF_TIME and abs(journal.ttl_s) < _END_OF_TIME):
+        raise ValueError("its 'created' or 'ttl_s' is no time")
+    Owner.from_wire(journal.owner)
+    return journal
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+        raise ValueError(f"its '{name}' are not a list of texts")
+    return tuple(value)
+
+
 def new_journal(machine_id: str, kind: str, *, owner: Owner | None, ttl_s: int, **fields: Any) -> Journal:
     """The first journal of a machine, created now."""
     return Journal(
@@ -155,15 +219,25 @@ def new_journal(machine_id: str, kind: str, *, owner: Owner | None, ttl_s: int, 
 
 
 def remove_directory(directory: str) -> None:
-    """Remove a machine's directory tree without following links; its journal is the last thing to go."""
+    """Remove a machine's directory tree without following links; its journal is the last thing to go.
+
+    Whatever else is in its place is removed too.
+    """
     try:
+        if os.path.islink(directory) or not os.path.isdir(directory):
+            os.unlink(directory)
+            return
         names = os.listdir(directory)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise MachineFailure(f"cannot remove {directory}: {error.strerror}") from error
     try:
         for name in names:
             if name != "machine.json":
                 delete_tree(os.path.join(directory, name))
         delete_tree(directory)
     except OSError as error:
-        raise MachineFailure(f"cannot remove {error.filename or directory}: {error.strerror}") from error
+        # shutil names files as it reaches them, from within their directory.
+        name = os.path.join(directory, os.fsdecode(error.filename or ""))
+        raise MachineFailure(f"cannot remove {name}: {error.strerror}") from error

@@ -15,7 +15,6 @@ from ansible_collections.bakery.images.plugins.module_utils import tar_header
 from ansible_collections.bakery.images.plugins.module_utils.blob_store import BlobStore
 from ansible_collections.bakery.images.plugins.module_utils.compression import Readable, decompressed
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    PARTIAL,
     StoreError,
     canonical_json,
     fsync_directory,
@@ -28,6 +27,7 @@ from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
     index_bytes,
 )
 from ansible_collections.bakery.images.plugins.module_utils.tar_header import Member
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL
 
 OCI_ARCHIVE = "oci-archive"
 DOCKER_ARCHIVE = "docker-archive"

@@ -24,7 +24,6 @@ from ansible_collections.bakery.images.plugins.module_utils.compression import (
 )
 from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    PARTIAL,
     LayerStore,
     StoreError,
     canonical_json,
@@ -41,6 +40,7 @@ from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import 
 )
 from ansible_collections.bakery.images.plugins.module_utils.tar_members import disk_room
 from ansible_collections.bakery.images.plugins.module_utils.tar_unpack import unpack_layer
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import unfinished
 
 _SYSTEMD = (b"usr/lib/systemd/systemd", b"lib/systemd/systemd")
 _READ = 1 << 20
@@ -60,7 +60,7 @@ def import_oci_source(store: LayerStore, reference: str, *, tls_verify: bool | N
     blob is verified by its digest and every layer by its diffID. Raises StoreError.
     """
     store.ensure()
-    workspace = os.path.join(store.root, f"import-{store.new_id()}{PARTIAL}")
+    workspace = unfinished(os.path.join(store.root, "import"))
     with opened_source(reference, workspace, tls_verify=tls_verify) as source:
         return import_image(store, source, reference)
 
@@ -173,7 +173,7 @@ def _import_layer(
     blobs = blobs_of(store)
     blobs.ensure()
     layer_id = store.new_id()
-    tree = os.path.join(store.layers, f"{layer_id}.tree{PARTIAL}")
+    tree = unfinished(os.path.join(store.layers, f"{layer_id}.tree"))
     os.mkdir(tree)
     # The root of an image is everybody's, whatever our umask; a layer that has its own root says so.
     os.chmod(tree, _ROOT_MODE)

@@ -40,10 +40,11 @@ class Container:
 
 @dataclass(frozen=True)
 class Listed:
-    """A container in the engine's list, with the labels it was given."""
+    """A container in the engine's list, with the labels it was given, and when it was made (since 1970)."""
 
     name: str
     labels: dict[str, str]
+    created: float
 
 
 class Podman:
@@ -126,14 +127,18 @@ class Podman:
         if status:
             self.remove(name, grace_s=0)  # once more, to be told what is wrong
 
-    def containers(self, label: str) -> list[Listed]:
-        """All containers, running or not, that carry ``label`` (``key=value``)."""
+    def containers(self, label: str, value: str | None = None) -> list[Listed]:
+        """All containers, running or not, that carry ``label``, with this ``value`` if one is given.
+
+        The engine is not asked for the value: it would read a comma in it as the begin of another filter.
+        """
         text = self._call("ps", "--all", f"--filter=label={label}", "--format=json")
-        return [
-            Listed(name=record["Names"][0], labels=dict(record.get("Labels") or {}))
+        found = [
+            Listed(record["Names"][0], dict(record.get("Labels") or {}), float(record.get("Created") or 0))
             for record in json.loads(text or "[]") or []
             if record.get("Names")
         ]
+        return [one for one in found if value in (None, one.labels.get(label))]
 
     def _runtime(self) -> list[str]:
         """runc where the host has only version 1 control groups, which crun cannot boot systemd on."""
@@ -158,6 +163,7 @@ class Podman:
                 errors="replace",
                 timeout=_TIMEOUT_S,
                 check=False,
+                env=engine_environment(),
             )
         except subprocess.TimeoutExpired as error:
             raise MachineFailure(
@@ -168,6 +174,15 @@ class Podman:
             raise MachineFailure(
                 f"the container engine {self.path} cannot be run: {error.strerror}"
             ) from error
+
+
+def engine_environment() -> dict[str, str]:
+    """The environment for commands of the engine: this process's, with a locale that knows all letters.
+
+    Of its own environment podman hands only LC_… to conmon, which takes paths for text in that locale and
+    gives up on those with letters that it has not.
+    """
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
 def ulimit_options() -> list[str]:

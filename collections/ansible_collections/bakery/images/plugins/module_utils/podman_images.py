@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL, LayerStore, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore, StoreError
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
     LAYOUT_FILE,
@@ -21,6 +21,8 @@ from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
     index_bytes,
 )
 from ansible_collections.bakery.images.plugins.module_utils.packing import blobs_of
+from ansible_collections.bakery.images.plugins.module_utils.podman import engine_environment
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import unfinished
 
 _TIMEOUT_S = 3600
 
@@ -41,8 +43,8 @@ def load_into_podman(store: LayerStore, image: Image, names: list[str]) -> None:
     for digest in image.blobs:
         blobs_of(store).check(digest, of=f"image {names[0]}")
     with _view(store, image) as view:
-        # podman names what it pulls from a layout after the path, which says nothing to anybody.
-        image_id = _podman("pull", "--quiet", f"oci:{view}").split()[-1]
+        # podman names what it pulls from a layout after the path: a relative one is a name always.
+        image_id = _podman("pull", "--quiet", f"oci:{os.path.basename(view)}", at=store.root).split()[-1]
         for name in names:
             _podman("tag", image_id, engine_name(name))
         tags = json.loads(_podman("image", "inspect", "--format", "{{json .RepoTags}}", image_id))
@@ -55,7 +57,7 @@ def load_into_podman(store: LayerStore, image: Image, names: list[str]) -> None:
 def _view(store: LayerStore, image: Image) -> Iterator[str]:
     """A layout with this image alone, its blobs those of the store."""
     layout = layout_of(store)
-    view = os.path.join(store.root, f"view-{store.new_id()}{PARTIAL}")
+    view = unfinished(os.path.join(store.root, "view"))
     try:
         os.mkdir(view, 0o700)
         os.symlink(os.path.join(layout.path, "blobs"), os.path.join(view, "blobs"))
@@ -74,15 +76,15 @@ def _image_id(name: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _podman(*arguments: str) -> str:
-    done = _run(*arguments)
+def _podman(*arguments: str, at: str | None = None) -> str:
+    done = _run(*arguments, at=at)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise StoreError(f"podman {arguments[0]} failed: {lines[-1].removeprefix('Error: ')}")
     return done.stdout
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, at: str | None = None) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             ["podman", *arguments],
@@ -91,6 +93,8 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
             timeout=_TIMEOUT_S,
             check=False,
             stdin=subprocess.DEVNULL,
+            env=engine_environment(),
+            cwd=at,
         )
     except FileNotFoundError as error:
         raise StoreError("podman is not installed") from error

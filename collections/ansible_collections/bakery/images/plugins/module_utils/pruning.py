@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    PARTIAL,
     LayerCorrupt,
     LayerStore,
     StoreError,
 )
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
-from ansible_collections.bakery.images.plugins.module_utils.oci_layout import OciLayout, blobs_of_image
+from ansible_collections.bakery.images.plugins.module_utils.oci_layout import (
+    OciLayout,
+    blobs_of_image,
+)
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, is_abandoned
 
 _BLOCK = 512
 
@@ -108,7 +111,7 @@ def _layers_in_use(store: LayerStore) -> set[str]:
     for directory, name in (("machines", "machine.json"), ("failed", "layer.json")):
         for path, document in _documents(os.path.join(store.root, directory), f"/{name}"):
             parents = document.get("parents", [])
-            if not isinstance(parents, list):
+            if not (isinstance(parents, list) and all(isinstance(one, str) for one in parents)):
                 raise StoreError(f"{path} has no list of parents; run the sweep before pruning")
             used.update(parents)
     return used
@@ -150,19 +153,16 @@ def _documents(directory: str, suffix: str) -> Iterable[tuple[str, dict[str, Any
                 document = json.load(source)
         except FileNotFoundError:
             continue
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{path} cannot be read ({error}); run the sweep before pruning") from error
-        if isinstance(document, dict):
-            yield path, document
+        if not isinstance(document, dict):
+            raise StoreError(f"{path} is not a JSON object; run the sweep before pruning")
+        yield path, document
 
 
 def _dead_partials(layout: OciLayout) -> list[str]:
-    """Half-written blobs whose writer, named first in the file name, is gone."""
-    return [
-        path
-        for path in layout.blobs.stale()
-        if not os.path.exists(f"/proc/{os.path.basename(path).partition('.')[0]}")
-    ]
+    """Half-written blobs whose writer is gone."""
+    return [path for path in layout.blobs.stale() if is_abandoned(path, busy=True)]
 
 
 def _packed_modules(store: LayerStore, youngest: float) -> list[str]:

@@ -28,6 +28,7 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_journal impo
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_reach import write_reach
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, is_abandoned
 
 _BLOCK = 1 << 20
 
@@ -122,12 +123,13 @@ class Scratch:
     def swept(self) -> list[str]:
         """Names of machines that nobody needs any more."""
         now = time.time()
-        dead = []
-        for name in self.machines.names():
-            journal = Machines.read(os.path.join(self.machines.directory, name))
-            if journal is None or journal.is_dead(now):
-                dead.append(name)
-        return dead
+        names = self.machines.names()
+        unfinished = [name for name in names if name.endswith(PARTIAL)]
+        dead = [name for name in names if name not in unfinished and not self.machines.lives(name, now)]
+        return [*dead, *(name for name in unfinished if is_abandoned(self._path(name), busy=True))]
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.machines.directory, name)
 
     def _source(self, wanted: ScratchWanted) -> str:
         if wanted.kept:

@@ -8,23 +8,19 @@ from __future__ import annotations
 import fcntl
 import glob
 import os
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Machines, remove_directory
 from ansible_collections.bakery.images.plugins.module_utils.machine_processes import end_processes
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import mounts_below, unmount
-from ansible_collections.bakery.images.plugins.module_utils.owner import Owner, process_start
+from ansible_collections.bakery.images.plugins.module_utils.owner import Life, Owner
 from ansible_collections.bakery.images.plugins.module_utils.podman import LABEL, Listed, Podman
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, is_abandoned
 
-# Longer than anything takes between starting a .partial and renaming it.
-_PARTIAL_AGE_S = 86_400
-# ``NAME.<pid>.<random>.partial``: what the store's writers call their unfinished files.
-_WRITER = re.compile(r"\.(\d+)\.[0-9a-f]{8}" + re.escape(PARTIAL) + r"\Z")
+# How long a container stays whose machine has no journal and whose owner cannot be seen from here.
+_UNSEEN_S = 86_400
 _PARTIAL_PLACES = (
     "payloads/*",
     "",
@@ -94,17 +90,13 @@ class Sweep:
             _remove_tree(path)
 
     def _lives(self, name: str) -> bool:
-        try:
-            journal = self._machines.read(os.path.join(self._machines.directory, name))
-        except MachineFailure:
-            return False  # an unreadable journal: its writers rename whole ones into place
-        return journal is not None and not journal.is_dead(self._now)
+        return self._machines.lives(name, self._now)
 
     def _machine_of(self, point: str) -> str:
         return os.path.relpath(point, os.path.realpath(self._machines.directory)).split("/")[0]
 
     def _containers(self) -> list[Listed]:
-        return self._engine.containers(f"{LABEL}.home={self._root}") if self._engine else []
+        return self._engine.containers(f"{LABEL}.home", self._root) if self._engine else []
 
     def _is_orphan(self, container: Listed) -> bool:
         """Whether a container's machine is dead; one without a journal is judged by its label."""
@@ -114,7 +106,8 @@ class Sweep:
         start, _colon, boot = rest.partition(":")
         if not (pid.isdigit() and start.isdigit()):
             return True
-        return not Owner(bake="", pid=int(pid), start=int(start), boot=boot).is_alive()
+        life = Owner(bake="", pid=int(pid), start=int(start), boot=boot).life()
+        return container.created < self._now - _UNSEEN_S if life is Life.UNKNOWN else life is Life.GONE
 
     def _someone_imports(self) -> bool:
         """Whether somebody holds the lock of a base that is being made."""
@@ -127,18 +120,8 @@ class Sweep:
             for directory in glob.glob(os.path.join(glob.escape(self._root), place)):
                 for name in sorted(os.listdir(directory)):
                     path = os.path.join(directory, name)
-                    if name.endswith(PARTIAL) and self._is_abandoned(path, busy=busy):
+                    if name.endswith(PARTIAL) and is_abandoned(path, busy=busy):
                         yield path
-
-    def _is_abandoned(self, path: str, *, busy: bool) -> bool:
-        """Whether nobody will finish the file or directory: its writer is gone, or nobody works here."""
-        writer = _WRITER.search(path)
-        if writer:
-            return process_start(int(writer[1])) is None
-        try:
-            return not busy or self._now - os.lstat(path).st_mtime > _PARTIAL_AGE_S
-        except FileNotFoundError:
-            return False
 
 
 def is_locked(path: str) -> bool:
@@ -155,13 +138,6 @@ def is_locked(path: str) -> bool:
 
 def _remove_tree(path: str) -> None:
     """Remove a file or a directory; a machine's journal goes last, so that the next sweep finds the rest."""
-    try:
-        if os.path.islink(path) or not os.path.isdir(path):
-            os.unlink(path)
-            return
+    if os.path.isdir(path) and not os.path.islink(path):
         unmount(path)
-        remove_directory(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise MachineFailure(f"cannot remove {path}: {error.strerror}") from error
+    remove_directory(path)

@@ -58,6 +58,7 @@ from ansible_collections.bakery.images.plugins.module_utils.readiness import (
     wait_for_systemd,
 )
 from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import MOUNT_STUBS
+from ansible_collections.bakery.images.plugins.module_utils.store_place import require_place
 
 _BOOT_TIMEOUT_S = 120
 # Longer than systemd gives a service before it kills it (systemd-system.conf(5), DefaultTimeoutStopSec).
@@ -110,6 +111,7 @@ class Throwaways:
 
     def launch(self, wanted: Wanted) -> Launched:
         """Make, start and await a machine; whatever goes wrong, nothing of it stays."""
+        require_place(self.store.root)
         self.store.ensure()
         lowerdirs = self.lowerdirs(wanted)
         journal = self.machines.begin(self._first_journal(wanted))
@@ -128,12 +130,17 @@ class Throwaways:
                 f"machine '{wanted.machine_id}' has no layer to stand on; name at least the base's layers"
             )
         lowerdirs = self.store.lowerdirs(wanted.parents)
-        if wanted.kept:
-            kept = f"failed/{wanted.kept}/tree"
-            if "/" in wanted.kept or not os.path.isdir(os.path.join(self.store.root, kept)):
-                raise MachineFailure(f"nothing is kept of a failed bake by the name '{wanted.kept}'")
-            lowerdirs.insert(0, kept)
-        return lowerdirs
+        kept = self.require_kept(wanted.kept)
+        return [kept, *lowerdirs] if kept else lowerdirs
+
+    def require_kept(self, name: str) -> str | None:
+        """The tree that is kept of a failed bake by this name, relative to the store's root; None without a
+        name, and MachineFailure if there is none.
+        """
+        kept = f"failed/{name}/tree"
+        if name and ("/" in name or not os.path.isdir(os.path.join(self.store.root, kept))):
+            raise MachineFailure(f"nothing is kept of a failed bake by the name '{name}'")
+        return kept if name else None
 
     def discard(self, machine_id: str) -> bool:
         """Remove a machine by force with all it owns, half-made or not; returns whether there was one."""

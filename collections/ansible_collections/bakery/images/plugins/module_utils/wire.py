@@ -33,7 +33,7 @@ OWNER_OPTIONS: dict[str, Any] = {
 
 def failure(error: Exception) -> dict[str, Any]:
     """The arguments of ``fail_json``: a sentence and, for a caller that can mend it, what the trouble is."""
-    result: dict[str, Any] = {"msg": str(error)}
+    result: dict[str, Any] = {"msg": encodable(str(error))}
     if isinstance(error, LayerCorrupt):
         result["bakery_error"] = {"kind": "layer_corrupt", "layer": error.layer_id}
     if isinstance(error, BaseGone):
@@ -51,9 +51,9 @@ def run_module(
     """Run a module from its arguments to its result; this ends the process.
 
     ``ensure(params, apply=…)`` returns the result; without ``apply``, which is check mode, it changes
-    nothing. ``warnings`` in it are issued. MachineFailure and StoreError become the module's failure.
-    ``settings`` are AnsibleModule's own; the options ``common`` join its ``argument_spec``, by default the
-    home that most modules work on.
+    nothing. ``warnings`` in it are issued. MachineFailure, StoreError and OSError become the module's
+    failure. ``settings`` are AnsibleModule's own; the options ``common`` join its ``argument_spec``, by
+    default the home that most modules work on.
     """
     common = HOME_OPTION if common is None else common
     settings["argument_spec"] = {**common, **settings.get("argument_spec", {})}
@@ -66,6 +66,20 @@ def run_module(
         result = ensure(params, apply=not module.check_mode)
     except (MachineFailure, StoreError) as error:
         module.fail_json(**failure(error))
+    except OSError as error:  # a disk that is full or read-only, or fails: each is told with its place
+        place = f"{error.filename}: " if error.filename else ""
+        module.fail_json(msg=encodable(f"{place}{error.strerror or error}"))
     for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(**result)
+        module.warn(encodable(warning))
+    module.exit_json(**encodable(result))
+
+
+def encodable(value: Any) -> Any:
+    """The value with bytes of file names that are not UTF-8 as escapes: no result can hold them."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {encodable(key): encodable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encodable(one) for one in value]
+    return value

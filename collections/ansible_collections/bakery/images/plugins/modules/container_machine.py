@@ -153,6 +153,7 @@ from ansible_collections.bakery.images.plugins.module_utils.captured_image impor
 from ansible_collections.bakery.images.plugins.module_utils.failed_tree import keep_failed
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
+from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.privilege import require_root
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways, Wanted
@@ -199,11 +200,10 @@ def ensure_started(throwaways: Throwaways, params: dict[str, Any], *, apply: boo
             raise MachineFailure(f"machine '{journal.id}' exists but does not run; discard it first")
         address = throwaways.command(journal).address()
         return {"changed": False, "machine": describe(journal, directory, address=address, failed=())}
-    wanted = _wanted(throwaways, params)
-    throwaways.lowerdirs(wanted)
+    _require_parts(throwaways, params)
     if not apply:
         return {"changed": True}
-    launched = throwaways.launch(wanted)
+    launched = throwaways.launch(_wanted(throwaways, params))
     warnings = [f"{unit} failed while the machine booted" for unit in launched.failed_units]
     machine = describe(launched.journal, directory, address=launched.address, failed=launched.failed_units)
     return {"changed": True, "machine": machine, "warnings": warnings}
@@ -222,6 +222,19 @@ def ensure_absent(throwaways: Throwaways, params: dict[str, Any], *, apply: bool
         result |= {"not_kept": kept.refusal} if kept.refusal else {"kept": kept.path}
     throwaways.discard(machine_id)
     return result
+
+
+def _require_parts(throwaways: Throwaways, params: dict[str, Any]) -> None:
+    """MachineFailure or StoreError unless what the machine would stand on is there; nothing is written."""
+    if params["image"]:
+        layout_of(throwaways.store).resolve(params["image"])
+    elif not params["parents"]:
+        raise MachineFailure(
+            f"machine '{params['id']}' has no layer to stand on; name at least the base's layers"
+        )
+    for layer_id in params["parents"]:
+        throwaways.store.record(layer_id)
+    throwaways.require_kept(params["kept"])
 
 
 def _wanted(throwaways: Throwaways, params: dict[str, Any]) -> Wanted:

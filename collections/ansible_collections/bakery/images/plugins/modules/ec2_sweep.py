@@ -81,6 +81,7 @@ swept:
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -90,17 +91,21 @@ from ansible_collections.bakery.images.plugins.module_utils.aws_calls import Aws
 from ansible_collections.bakery.images.plugins.module_utils.ec2_contents import ImageContents
 from ansible_collections.bakery.images.plugins.module_utils.ec2_sweeping import Ec2Sweep, Left
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
-from ansible_collections.bakery.images.plugins.module_utils.layer_store import PARTIAL, StoreError
+from ansible_collections.bakery.images.plugins.module_utils.layer_store import StoreError
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
     Journal,
     Machines,
     remove_directory,
 )
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL
 from ansible_collections.bakery.images.plugins.module_utils.wire import (
     HOME_OPTION,
     REGION_OPTION,
     run_module,
 )
+
+# As the endpoints of AWS are called, those of its other partitions included.
+_REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 
 
 def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
@@ -146,10 +151,11 @@ def sweep(params: dict[str, Any], *, apply: bool) -> dict[str, list[str]]:
 
 
 def _regions_of(journal: Journal) -> Iterator[str]:
-    """Where a bake has made something, or was about to."""
-    if "region" in journal.details:
-        yield journal.details["region"]
-    yield from journal.details.get("regions", ())
+    """Where a bake has made something, or was about to; nothing of what is no region in a damaged journal."""
+    more = journal.details.get("regions")
+    for region in (journal.details.get("region"), *(more if isinstance(more, list) else ())):
+        if isinstance(region, str) and _REGION.fullmatch(region):
+            yield region
 
 
 def dead_machines(machines: Machines) -> Iterator[tuple[str, Journal | None]]:

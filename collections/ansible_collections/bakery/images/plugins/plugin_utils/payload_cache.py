@@ -10,12 +10,17 @@ they are copied into a directory that stays, and the next run finds links to the
 Only packages of ansible-core's own modules are kept, and only while nothing but ansible-core provides
 module_utils: then a name means one content, that of the installed ansible-core, and a directory is for just
 one of those. A version of ansible-core that keeps its packages elsewhere finds nothing here and packs anew.
+
+Ansible unpickles what it finds. So the name of a kept package holds the digest of its content, and one that
+is not what its name says (a machine that lost its power, a bad disk) is removed instead of being offered.
+That is also why nothing is flushed: what did not reach the disk is noticed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -33,6 +38,8 @@ from ansible.release import __version__
 _DIRECTORY = "ansiballz_cache"
 _PREFIX, _SUFFIX = "ansible.modules.", "-none"
 _MARK = ".bakery"
+# In what is kept: the name of the package, a dot, the digest of its content.
+_KEPT = re.compile(r"(?P<package>.+)\.(?P<digest>[0-9a-f]{64})")
 
 
 class PayloadCache:
@@ -52,12 +59,13 @@ class PayloadCache:
             os.close(os.open(mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             kept = self._kept()
             for name in os.listdir(kept) if _is_ours(kept) else ():
-                if _is_package(name):
+                package = _package_of(name)
+                if package and _is_whole_or_removed(os.path.join(kept, name)):
                     with suppress(FileExistsError):
-                        os.symlink(os.path.join(kept, name), os.path.join(self._run, name))
+                        os.symlink(os.path.join(kept, name), os.path.join(self._run, package))
 
     def keep(self) -> None:
-        """Copy what this run has packed itself to what is kept."""
+        """Copy what this run has packed itself to what is kept, unless another run did meanwhile."""
         with suppress(OSError):
             fresh = [
                 one.name for one in os.scandir(self._run) if _is_package(one.name) and not one.is_symlink()
@@ -66,8 +74,10 @@ class PayloadCache:
                 return
             kept = self._kept()
             os.makedirs(kept, mode=0o700, exist_ok=True)
+            known = {_package_of(name) for name in os.listdir(kept)}
             for name in fresh if _is_ours(kept) else ():
-                _move_and_link(os.path.join(self._run, name), os.path.join(kept, name))
+                if name not in known:
+                    _copy_and_link(os.path.join(self._run, name), kept)
 
     def _kept(self) -> str:
         return os.path.join(self._parent, _fingerprint())
@@ -77,8 +87,36 @@ def _is_package(name: str) -> bool:
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
-def _move_and_link(source: str, target: str) -> None:
+def _package_of(kept_name: str) -> str | None:
+    """The package that a kept file is by its name; None for anything else."""
+    match = _KEPT.fullmatch(kept_name)
+    return match["package"] if match and _is_package(match["package"]) else None
+
+
+def _is_whole_or_removed(path: str) -> bool:
+    """Whether a kept file has the content that its name tells; one that has not is removed."""
+    try:
+        if _digest(path) == path[-64:]:
+            return True
+    except OSError:  # no regular file, or one that the disk does not give back
+        pass
+    with suppress(OSError):
+        os.unlink(path)
+    return False
+
+
+def _digest(path: str) -> str:
+    """The SHA-256 of a regular file. OSError for anything else, at once."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path} is no regular file")
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _copy_and_link(source: str, kept: str) -> None:
     """Copy to another file system perhaps; both names hold the whole content at any time."""
+    target = os.path.join(kept, f"{os.path.basename(source)}.{_digest(source)}")
     partial = f"{target}.{os.getpid()}.{secrets.token_hex(4)}.partial"
     try:
         shutil.copyfile(source, partial)
