@@ -145,7 +145,8 @@ def error_of(failure: RunFailure) -> BakeryError:
     if failure.role is None or not is_provisioning(failure):
         task = f"{failure.task}: " if failure.task else ""
         return MachineError(f"{task}{failure.message}", where=None if _is_ours(failure.path) else where)
-    return ProvisionError(f"role '{failure.role}', task '{failure.task}': {failure.message}", where=where)
+    task = f", task '{failure.task}'" if failure.task else ""
+    return ProvisionError(f"role '{failure.role}'{task}: {failure.message}", where=where)
 
 
 def is_provisioning(failure: RunFailure) -> bool:

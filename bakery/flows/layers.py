@@ -101,7 +101,8 @@ def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> Lay
                 if result.failure and "layer" not in result.up:
                     raise error_of(result.failure)
             except ProvisionError as failure:
-                if job.on_failure(failure) is OnError.KEEP:
+                # A role that Ansible could not even read was never on a machine.
+                if "machine" in result.up and job.on_failure(failure) is OnError.KEEP:
                     machine.keep_as = kept = f"{job.role_set}-{job.target}"
                 raise
             machine.gone()

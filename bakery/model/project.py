@@ -98,10 +98,27 @@ class RoleSet:
 
 @dataclass(frozen=True)
 class VaultIdentity:
-    """One way to open vaults: ``[id@]path``, the path that of a password file or of a client script."""
+    """One way to open vaults: ``[id@]path``, the path that of a password file or of a client script.
+
+    A path that begins with ``/`` has no id before it; an id ends at the first ``@``. More of them are the
+    path's own.
+    """
 
     text: str
     where: Place | None = field(default=None, compare=False)
+
+    @property
+    def label(self) -> str:
+        """The id; ``default`` is what Ansible calls an identity without one."""
+        return self._parts()[0]
+
+    @property
+    def path(self) -> str:
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[str, str]:
+        label, at, path = self.text.partition("@")
+        return ("default", self.text) if self.text.startswith("/") or not at else (label, path)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class FakeAnsible:
     ``image web``, one after the other; ``playbooks`` has it as what it is. ``shared`` are the images that
     whoever uses the target finds, by fingerprint and digest of the checks. ``reports`` are what the steps
     ``lost``, ``estimate``, ``inspect`` and ``sweep`` say. ``up`` is what a run that fails handed up before
-    that, by its label.
+    that, by its label; a layer's run has launched its machine then, unless Ansible could not even begin.
     """
 
     def __init__(self, cancel: Cancel, write: Callable[[str], None]) -> None:
@@ -115,7 +115,7 @@ class FakeAnsible:
                 watch(TaskEnded(play, use.name, "Do it", "changed", 0.1))
         failure = self._failure(run, label, cancelled)
         if failure:
-            return RunResult(self.up.get(label, {}), failure, 1.0)
+            return RunResult(self.up.get(label, _launched(run, failure)), failure, 1.0)
         with self._guard:
             return RunResult(_STEPS[run.playbook](self, run.variables), None, 1.0)
 
@@ -295,6 +295,11 @@ _STEPS: dict[str, Callable[[FakeAnsible, Mapping[str, Any]], dict[str, Any]]] = 
     "load.yml": FakeAnsible._load,
     "export.yml": FakeAnsible._export,
 }
+
+
+def _launched(run: Run, failure: RunFailure) -> Mapping[str, Any]:
+    began = run.playbook == "layer.yml" and failure.kind is not FailureKind.ANSIBLE
+    return {"machine": {"id": run.variables["bakery_machine_id"]}} if began else {}
 
 
 def label_of(run: Run) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakery.adapters.ansible.failure import failure_details, failure_message
+from bakery.adapters.ansible.hints import with_hint
 from bakery.adapters.ansible.paths import PathShower
 from bakery.model.run import FailureKind, HandedUp, RunFailure, TaskEnded, TaskProgress, TaskStarted
 from bakery.ports import TaskWatch
@@ -66,6 +67,14 @@ class Listener:
         up = data.get("bakery") if isinstance(data, Mapping) else None
         return up if isinstance(up, Mapping) else {}
 
+    def explained(self, text: str) -> str:
+        """A message of Ansible's with short paths, and with a hint where one is known."""
+        return with_hint(self._paths.text(text), self._paths.project_root)
+
+    def role_of(self, path: str | None) -> str | None:
+        """See ``PathShower.role_of``."""
+        return self._paths.role_of(path)
+
     def read(self, event: Event) -> None:
         """Take in one event as ansible-runner gives it."""
         kind = str(event.get("event", ""))
@@ -99,7 +108,7 @@ class Listener:
             place = self._place(data)
             self.failure = RunFailure(
                 kind=_FATAL[event],
-                message=self._paths.text(failure_message(_result(data))),
+                message=self.explained(failure_message(_result(data))),
                 play=place.play,
                 role=place.role,
                 task=place.task,
