@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bakery.load.ansible_paths import check_path
 from bakery.load.durations import parse_seconds
 from bakery.load.mistakes import quote
 from bakery.load.scalar_shapes import Read
@@ -71,6 +72,9 @@ def _roles_path(read: Read | None, here: Surroundings) -> tuple[Path, ...]:
                 item.line, f"the roles_path {quote(item.value)} is no directory", "name a directory"
             )
         elif path:
+            below = path.is_relative_to(here.root)
+            own = path.relative_to(here.root) if below else path
+            check_path(own, item.line, here.mistakes, what="the roles_path")
             found.append(path)
     return tuple(found)
 
