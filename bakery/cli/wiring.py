@@ -19,7 +19,9 @@ from bakery.adapters.catalog import SqliteCatalog
 from bakery.adapters.locks import FileLocks
 from bakery.adapters.owner import this_owner
 from bakery.adapters.secret import load_secret
+from bakery.cli.output import remark
 from bakery.cli.session import Session
+from bakery.cli.text import one_line
 from bakery.errors import InputError
 from bakery.flows.bake import artifact_exists
 from bakery.flows.kitchen import Kitchen
@@ -28,20 +30,29 @@ from bakery.load.project import find_project, load_project
 from bakery.load.roles import load_roles
 from bakery.load.vars_files import load_vars_file
 from bakery.model.plan import Plan, Toolchain, World
-from bakery.model.progress import Event
+from bakery.model.progress import Event, Warned
 from bakery.model.project import Project, Timeouts
 from bakery.model.records import BaseRecord
 from bakery.planning import plan, wanted_sets
 from bakery.ports import Watch
 
 
-def ignore_events(_: Event) -> None:
-    """A Watch that does not look."""
+class SayWarnings:
+    """The Watch of verbs that show no progress: says each warning once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._said: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Warned) and event.text not in self._said:
+            self._said.add(event.text)
+            remark(self._session, f"bakery: warning: {one_line(event.text)}")
 
 
 @contextmanager
 def open_kitchen(
-    session: Session, watch: Watch = ignore_events, project: Project | None = None
+    session: Session, watch: Watch | None = None, project: Project | None = None
 ) -> Iterator[Kitchen]:
     """The doors for one invocation, with signals handled while it lasts."""
     with SignalCancel(on_second=kill_runs_of_this_process) as cancel:
@@ -53,7 +64,7 @@ def open_kitchen(
             locks=FileLocks(session.home, cancel),
             ansible=AnsibleRunner(cancel),
             cancel=cancel,
-            watch=watch,
+            watch=watch or SayWarnings(session),
             timeouts=project.timeouts if project else Timeouts(),
             targets=project.targets if project else {},
         )

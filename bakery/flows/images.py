@@ -51,6 +51,7 @@ def image_variables(kitchen: Kitchen, job: ImageJob) -> dict[str, Any]:
         },
         "bakery_checks": list(plan.checks),
         "bakery_report": str(report_path(kitchen, plan)),
+        "bakery_checks_strict": plan.role_set.strict,
         "bakery_verify_fails": False,
         "bakery_names": [f"{name}:latest", f"{name}:{plan.fingerprint[:SHORT]}"],
         "bakery_project_root": str(job.project.root),
@@ -169,6 +170,7 @@ def checks_of(up: Mapping[str, Any]) -> CheckReport:
         failed=int(told["failed"]),
         report=told.get("report"),
         failures=tuple(told.get("failures", ())),
+        failed_units=tuple(told.get("failed_units", ())),
     )
 
 

@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, ProvisionError
-from bakery.model.progress import Note
+from bakery.model.progress import Note, Warned
 from bakery.model.project import BaseSpec, Timeouts
 from bakery.model.records import MachineEntry, Owner
-from bakery.model.run import PROVISION_PLAY, FailureKind, Provision, Run, RunFailure, RunResult
+from bakery.model.run import (
+    PROVISION_PLAY,
+    FailureKind,
+    Provision,
+    Run,
+    RunEvent,
+    RunFailure,
+    RunResult,
+    TaskWarning,
+)
 from bakery.model.target import Target
 from bakery.ports import Ansible, Cancel, Catalog, Locks, TaskWatch, Watch
 
@@ -99,7 +108,16 @@ class Kitchen:
             provision=provision,
             timeouts=self.timeouts,
         )
-        return self.ansible.run(run, watch or ignore_tasks)
+        return self.ansible.run(run, watch or self._watch_warnings(target))
+
+    def _watch_warnings(self, target: str) -> TaskWatch:
+        """For a run that nobody watches: its warnings are told all the same."""
+
+        def watch(event: RunEvent) -> None:
+            if isinstance(event, TaskWarning):
+                self.watch(Warned(None, target, event.text))
+
+        return watch
 
     def _options(self, target: str) -> dict[str, Any]:
         """How the project configures the target, which is told to all of its steps."""
@@ -127,10 +145,6 @@ class Unstoppable:
 
     def requested(self) -> bool:
         return False
-
-
-def ignore_tasks(_: object) -> None:
-    """A TaskWatch that does not look."""
 
 
 def error_of(failure: RunFailure) -> BakeryError:

@@ -125,7 +125,9 @@ def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]
         return use(up["machine"])
 
 
-def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) -> CheckReport:
+def verify_again(
+    kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...], *, strict: bool = False
+) -> CheckReport:
     """Read a recorded image whole, boot it and run ``checks`` (paths) on it; the record stays as it is.
 
     An image that is not what it was is forgotten, with the layer that is not, and MachineError is raised.
@@ -144,6 +146,7 @@ def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) 
                 "bakery_read_all": True,
                 "bakery_checks": list(checks),
                 "bakery_report": str(report),
+                "bakery_checks_strict": strict,
                 "bakery_verify_fails": False,
                 "bakery_project_root": str(kitchen.project_root),
             },

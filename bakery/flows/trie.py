@@ -10,11 +10,11 @@ from bakery.flows.kitchen import Kitchen
 from bakery.flows.layers import ImageOnTop, LayerJob, LayerOutcome, OnFailure, obtain_layer
 from bakery.flows.reproduction import compare_layers
 from bakery.model.plan import LayerNode, Plan, SetPlan
-from bakery.model.progress import SetTask
+from bakery.model.progress import SetTask, Warned
 from bakery.model.project import Project
 from bakery.model.records import BaseRecord
 from bakery.model.result import Irreproducible
-from bakery.model.run import HandedUp, RunEvent
+from bakery.model.run import HandedUp, RunEvent, TaskWarning
 from bakery.planning import content_after
 from bakery.ports import TaskWatch
 
@@ -131,9 +131,11 @@ def watch_tasks(kitchen: Kitchen, *plans: SetPlan) -> TaskWatch:
     """Passes the tasks of a run on to the watcher, once for every role set that waits for it."""
 
     def watch(event: RunEvent) -> None:
-        if isinstance(event, HandedUp):
-            return
-        for plan in plans:
-            kitchen.watch(SetTask(plan.role_set.name, plan.target, event))
+        for plan in plans if not isinstance(event, HandedUp) else ():
+            name, target = plan.role_set.name, plan.target
+            if isinstance(event, TaskWarning):
+                kitchen.watch(Warned(name, target, event.text))
+            else:
+                kitchen.watch(SetTask(name, target, event))
 
     return watch

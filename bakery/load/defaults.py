@@ -28,6 +28,7 @@ class Defaults:
     freshness_s: int | None
     vault: VaultSpec
     timeouts: Timeouts
+    strict: bool = False
 
 
 def read_defaults(
@@ -44,6 +45,7 @@ def read_defaults(
         freshness_s=int(parse_seconds(freshness)) if freshness else None,
         vault=VaultSpec(_identities(_value(given, "vault") or {}, here)),
         timeouts=_timeouts(_value(given, "timeouts") or {}),
+        strict=_value(given, "checks") == "strict",
     )
 
 

@@ -83,7 +83,8 @@ class ImageSpec:
 class RoleSet:
     """A base, an ordered list of roles (those of its ancestors first) and what the result must pass.
 
-    ``ancestry`` lists the role sets it builds on, nearest first; ``checks`` are absolute paths.
+    ``ancestry`` lists the role sets it builds on, nearest first; ``checks`` are absolute paths. With
+    ``strict`` checks a unit that fails when the image boots is a failed check.
     """
 
     name: str
@@ -94,6 +95,7 @@ class RoleSet:
     checks: tuple[Path, ...]
     targets: tuple[str, ...]
     where: Place
+    strict: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from bakery.cli.documents import Artifact, BakeDocument, BakeResultBody, Checks,
 from bakery.cli.output import Paint
 from bakery.cli.tables.artifacts import artifact_body, artifact_facts
 from bakery.cli.tables.grid import Cell, Column, grid
-from bakery.cli.text import clean, plural, seconds, short, size
+from bakery.cli.text import clean, one_line, plural, seconds, short, size
 from bakery.errors import ExitCode
 from bakery.model.records import CheckReport
 from bakery.model.result import BakeResult, Irreproducible, LayerResult, Status
@@ -46,7 +46,12 @@ def success_text(result: BakeResult, paint: Paint, *, target: str | None = None)
     ]
     parts += [f"  {paint.dim(f'{label:7}')} {value}" for label, value in _facts(result) if value]
     parts += [_difference(one, paint) for one in result.irreproducible]
+    parts += _warnings(result, paint)
     return "\n".join(parts)
+
+
+def _warnings(result: BakeResult, paint: Paint) -> list[str]:
+    return [f"  {paint.yellow('warning')} {one_line(text)}" for text in result.warnings]
 
 
 def _verdict(result: BakeResult) -> str:
@@ -71,12 +76,14 @@ def failure_text(result: BakeResult, paint: Paint) -> str:
         for failure in result.checks.failures:
             lines.append(f"  {paint.red('✗')} {clean(failure['check'])}")
             lines += [f"      {line}" for line in clean(failure["message"]).splitlines()]
+        lines += failed_units_lines(result.checks, paint)
         lines += [f"  {clean(error.hint)}"] if error.hint else []
     else:
         lines = [head, *(f"  {line}" for line in clean(str(error)).splitlines())]
     inside = _inside(result)
     if inside and inside not in (error.hint or ""):
         lines.append(f"  {inside}")
+    lines += _warnings(result, paint)
     lines += [f"  {paint.dim(f'{label:7}')} {value}" for label, value in _machine_facts(result)]
     return "\n".join(lines)
 
@@ -101,6 +108,8 @@ def _body(result: BakeResult) -> BakeResultBody:
     if result.machine:
         words = [str(word) for word in result.machine.get("shell", ())]
         body["machine"] = {"id": str(result.machine["id"]), "shell": words}
+    if result.warnings:
+        body["warnings"] = [clean(text) for text in result.warnings]
     if result.irreproducible:
         body["irreproducible"] = [
             {
@@ -142,7 +151,19 @@ def _layer_body(layer: LayerResult) -> LayerBody:
 
 
 def checks_body(report: CheckReport) -> Checks:
-    return {"passed": report.passed, "failed": report.failed, "report": report.report}
+    body: Checks = {"passed": report.passed, "failed": report.failed, "report": report.report}
+    if report.failed_units:
+        body["failed_units"] = [one["unit"] for one in report.failed_units]
+    return body
+
+
+def failed_units_lines(report: CheckReport, paint: Paint) -> list[str]:
+    """The units that failed in the machine, each with the end of its journal."""
+    lines = []
+    for one in report.failed_units:
+        lines.append(f"  {paint.yellow('unit')} {clean(one['unit'])} failed")
+        lines += [f"      {line}" for line in clean(one.get("journal", "")).splitlines()]
+    return lines
 
 
 def _layers(layers: Sequence[LayerResult], paint: Paint) -> str:
