@@ -57,7 +57,7 @@ def bake(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
     """Bake every role set of the plan. A failed one is a result with an error, not an exception."""
     warned = Warnings(kitchen.watch)
     results = _bake(request, replace(kitchen, watch=warned.watch))
-    return tuple(replace(one, warnings=warned.of(one)) for one in results)
+    return tuple(replace(one, warnings=(*one.warnings, *warned.of(one))) for one in results)
 
 
 def _bake(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
@@ -378,6 +378,7 @@ def _unchanged(kitchen: Kitchen, plan: SetPlan, record: ImageRecord) -> BakeResu
         layers=tuple(_layer_result(Obtained(LayerOutcome(one, cached=True))) for one in layers),
         checks=record.checks,
         seconds=0.0,
+        warnings=tuple(f"{one['unit']} failed while the machine booted" for one in record.checks.failed_units),
         names=_true_names(kitchen, record),
     )
 

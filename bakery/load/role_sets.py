@@ -9,7 +9,7 @@ from typing import Any
 
 from bakery.load.applied_roles import read_roles
 from bakery.load.defaults import Defaults, read_targets
-from bakery.load.image_config import read_image
+from bakery.load.image_config import check_environment, read_image
 from bakery.load.lineage import read_lineages
 from bakery.load.mistakes import listing, quote
 from bakery.load.scalar_shapes import Read
@@ -62,11 +62,17 @@ def _read_own(name: str, entry: Read, *, defaults: Defaults, here: Surroundings)
         line=entry.line,
         base=given.get("base"),
         roles=read_roles(name, given, defaults=defaults, here=here),
-        image=_section(given, "image"),
+        image=_image(given, here),
         checks=here.all_existing(paths, what="the check"),
         strict=mode == "strict" if mode else None,
         targets=read_targets(given.get("targets"), here, known_targets=defaults.known_targets),
     )
+
+
+def _image(given: Mapping[str, Read], here: Surroundings) -> Mapping[str, Read]:
+    image = _section(given, "image")
+    check_environment(image.get("env"), here.mistakes)
+    return image
 
 
 def _checks(read: Read | None) -> tuple[Read | None, str | None]:

@@ -32,14 +32,16 @@ def exit_code_of(results: Sequence[BakeResult]) -> int:
 
 
 def success_text(result: BakeResult, paint: Paint, *, target: str | None = None) -> str:
-    """What was made and how to use it; one line for an image that was there. ``target``: to be named."""
+    """What was made and how to use it; one line for an image that was there, but for what to know of it.
+
+    ``target``: to be named.
+    """
     name = paint.bold(result.role_set) + (paint.dim(f" on {target}") if target else "")
     artifact = result.artifact or {}
     if result.status is Status.UNCHANGED:
         called = result.names[0] if result.names else short(str(artifact.get("id", "")))
-        return (
-            f"{name}  {paint.green('unchanged')}  {called}  {paint.dim(short(str(artifact.get('id', ''))))}"
-        )
+        same = f"{name}  {paint.green('unchanged')}  {called}  {paint.dim(short(str(artifact.get('id', ''))))}"
+        return "\n".join([same, *_warnings(result, paint)])
     parts = [
         f"{name}  {paint.green('baked')} in {seconds(result.seconds)}{_verdict(result)}",
         *([_layers(result.layers, paint), ""] if result.layers else [""]),
@@ -158,9 +160,9 @@ def checks_body(report: CheckReport) -> Checks:
 
 
 def failed_units_lines(report: CheckReport, paint: Paint) -> list[str]:
-    """The units that failed in the machine, each with the end of its journal."""
-    lines = []
-    for one in report.failed_units:
+    """The units that failed in the machine and are no failed checks, each with the end of its journal."""
+    lines, told = list[str](), {failure["check"] for failure in report.failures}
+    for one in (one for one in report.failed_units if one["unit"] not in told):
         lines.append(f"  {paint.yellow('unit')} {clean(one['unit'])} failed")
         lines += [f"      {line}" for line in clean(one.get("journal", "")).splitlines()]
     return lines

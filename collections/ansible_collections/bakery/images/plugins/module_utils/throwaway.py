@@ -37,7 +37,10 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_journal impo
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_processes import end_processes, ended_by
 from ansible_collections.bakery.images.plugins.module_utils.machine_reach import write_reach
-from ansible_collections.bakery.images.plugins.module_utils.machine_tree import make_stubs
+from ansible_collections.bakery.images.plugins.module_utils.machine_tree import (
+    make_directory,
+    make_stubs,
+)
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import (
     copy_root_attributes,
     mount_overlay,
@@ -195,6 +198,7 @@ class Throwaways:
         copy_root_attributes(os.path.join(self.store.root, lowerdirs[0]), upper)
         mount_overlay(self.store.root, lowerdirs, at=tree, upper=upper, work=os.path.join(directory, "work"))
         stubs = make_stubs(tree, MOUNT_STUBS)
+        make_directory(tree, (wanted.config or {}).get("WorkingDir") or "/")
         init, command = first_process(wanted.config, tree)
         prepare_inside(directory, init)
         labels = {"machine": journal.id, "home": self.store.root, "kind": journal.kind}
