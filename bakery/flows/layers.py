@@ -182,6 +182,7 @@ def layer_variables(job: LayerJob) -> dict[str, Any]:
     version = use.version or job.node.source.version
     return {
         "bakery_parents": list(job.parents),
+        "bakery_base_config": dict(job.base.config),
         "bakery_epoch": job.base.epoch,
         "bakery_apt_scope": job.base.digest,
         "bakery_compression": job.compression,

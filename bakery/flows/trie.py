@@ -15,7 +15,7 @@ from bakery.model.project import Project
 from bakery.model.records import BaseRecord
 from bakery.model.result import Irreproducible
 from bakery.model.run import HandedUp, RunEvent, TaskWarning
-from bakery.planning import content_after
+from bakery.planning import content_after, root_content
 from bakery.ports import TaskWatch
 
 
@@ -42,7 +42,7 @@ class Ground:
     @classmethod
     def of(cls, base: BaseRecord) -> Ground:
         """The bare base."""
-        return cls(base, base.layer_ids, base.digest)
+        return cls(base, base.layer_ids, root_content(base))
 
     def with_layer(self, outcome: LayerOutcome) -> Ground:
         """This ground with one more layer on top."""

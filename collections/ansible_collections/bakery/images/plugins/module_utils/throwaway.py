@@ -62,7 +62,7 @@ _LAST_LINES = 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to launch: layers (lowest first), times in seconds."""
+    """What to launch: layers (lowest first), times in seconds; ``env`` is the ``Env`` of the base image."""
 
     machine_id: str
     parents: tuple[str, ...]
@@ -73,6 +73,7 @@ class Wanted:
     apt_max_age_s: int = 86_400
     config: dict[str, Any] | None = None
     kept: str = ""
+    env: tuple[str, ...] = ()
     settle_s: float = 0.5
 
     @property
@@ -186,7 +187,7 @@ class Throwaways:
             parents=wanted.parents,
             mounts=(self.machines.path(wanted.machine_id, "merged"),),
             epoch=wanted.epoch,
-            details={"apt_scope": wanted.apt_scope, "engine": self.engine.path},
+            details={"apt_scope": wanted.apt_scope, "engine": self.engine.path, "env": list(wanted.env)},
         )
 
     def _start(self, journal: Journal, wanted: Wanted, lowerdirs: Sequence[str]) -> Journal:

@@ -55,6 +55,13 @@ options:
     description: Package lists older than this, in seconds, are fetched anew at launch.
     type: int
     default: 86400
+  env:
+    description:
+      - Environment of the base image, C(NAME=value) each, as its configuration has it.
+      - Tasks see it, as RUN in a Containerfile does; a PATH in it gets the usual directories at its end.
+    type: list
+    elements: str
+    default: []
   image:
     description:
       - Manifest digest or name of a captured image to run instead of O(parents), with the image's own
@@ -163,6 +170,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "epoch": {"type": "int", "default": 0},
             "apt_scope": {"type": "str", "default": ""},
             "apt_max_age": {"type": "int", "default": 86400},
+            "env": {"type": "list", "elements": "str", "default": []},
             "image": {"type": "str"},
             "read_all": {"type": "bool", "default": False},
             "settle_s": {"type": "float", "default": 0.5},
@@ -230,6 +238,7 @@ def _wanted(throwaways: Throwaways, params: dict[str, Any]) -> Wanted:
         apt_max_age_s=params["apt_max_age"],
         config=config,
         kept=params["kept"],
+        env=tuple(params["env"]),
         settle_s=params["settle_s"],
     )
 
