@@ -11,7 +11,7 @@ _TAIL_CHARACTERS = 2000
 _HIDDEN = "its output is hidden by no_log"
 
 # What every failure of a module begins with: it says nothing.
-_EMPTY_CAUSES = frozenset({"Task failed", "Module failed"})
+_EMPTY_CAUSES = frozenset({"Task failed", "Module failed", "Action failed"})
 # As Python shows an OSError; what it names may be bytes.
 _ERRNO = re.compile(r"\[Errno \d+\] ([^:'\[\]]+): b?'([^']*)'")
 
@@ -48,21 +48,23 @@ def _message(result: Mapping[str, Any]) -> str:
     text = message if isinstance(message, str) else repr(message)
     if isinstance(result.get("assertion"), str):
         text = f"{text}: {result['assertion']}"
-    for cause in _causes(result):
-        if cause not in text:
+    for raw, cause in _causes(result):
+        if cause not in text and raw not in text:
             text = f"{text.rstrip('. ')}: {cause}" if text else cause
     if isinstance(result.get("rc"), int) and result.get("cmd"):
         text = f"{text} (rc {result['rc']})"
     return text.strip().removeprefix("Task failed: ").removeprefix("Module failed: ")
 
 
-def _causes(result: Mapping[str, Any]) -> list[str]:
-    """What the failure comes from, as ansible-core 2.19 and later tell it (child.py): the cause last."""
+def _causes(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the failure comes from, as ansible-core 2.19 and later tell it (child.py), the cause last: each as
+    it is told, and as it reads better.
+    """
     causes = result.get("bakery_causes")
     if not isinstance(causes, list):
         return []
-    texts = (_ERRNO.sub(r"\1: \2", str(cause)).strip().rstrip(".") for cause in causes)
-    return [text for text in texts if text and text not in _EMPTY_CAUSES]
+    texts = [str(cause).strip().rstrip(".") for cause in causes]
+    return [(text, _ERRNO.sub(r"\1: \2", text)) for text in texts if text and text not in _EMPTY_CAUSES]
 
 
 def _outputs(result: Mapping[str, Any]) -> list[str]:

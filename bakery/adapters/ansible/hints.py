@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-_Advice = Callable[[re.Match[str], Path], str]
+_Advice = Callable[[re.Match[str], Path], str | None]
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ def with_hint(text: str, project_root: Path) -> str:
     """The text and, on a line of its own, what is known about the trouble it describes."""
     for trouble in _TROUBLES:
         match = trouble.pattern.search(text)
-        if match:
-            return f"{text}\nhint: {trouble.advice(match, project_root)}"
+        advice = trouble.advice(match, project_root) if match else None
+        if advice:
+            return f"{text}\nhint: {advice}"
     return text
 
 
@@ -43,6 +45,23 @@ def _collection(match: re.Match[str], root: Path) -> str:
         f"the collection {name} is not there. Of collections only those in collections/ of the project are used:"
         f" write '- name: {name}' below 'collections:' in collections/requirements.yml and run"
         " 'ansible-galaxy collection install -r collections/requirements.yml -p collections'"
+    )
+
+
+def _between_roles(match: re.Match[str], _root: Path) -> str:
+    return (
+        f"{match['place'] or match['other']} is empty on the machine of each role, and is no part of an image: what one role leaves"
+        " there, the next one does not find. Leave it elsewhere, or do both in one role"
+    )
+
+
+def _loopback(match: re.Match[str], _root: Path) -> str | None:
+    proxies = {value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+    if not any(match["host"] in value for value in proxies):
+        return None
+    return (
+        f"the proxy {match['host']} is on the loopback of this host, which a machine cannot reach: have it listen"
+        " on an address of the host too, and name that address in the variables"
     )
 
 
@@ -69,6 +88,51 @@ _TROUBLES = (
             r"Could not load|Could not find|Invalid plugin FQCN|[Tt]he (?:filter|test) plugin) " + _FULL_NAME
         ),
         _collection,
+    ),
+    _Trouble(
+        re.compile(
+            r"interpreter '[^']*python[\w.]*' was not found|"
+            r"python[\d.]*: (?:command )?not found|python[\d.]*: No such file"
+        ),
+        _always(
+            "Ansible needs Python 3 in the machine, and the base has none there or on its PATH: take a base that"
+            " has it, or add the package python3 to the base"
+        ),
+    ),
+    _Trouble(
+        re.compile(
+            r"Device or resource busy\b.*/etc/(?:hosts|hostname|resolv\.conf)|"
+            r"/etc/(?:hosts|hostname|resolv\.conf)\b.*Device or resource busy|"
+            r"set (?:static )?host ?name.*(?:Device or resource busy|Operation not permitted|Read-only)",
+            re.DOTALL | re.IGNORECASE,
+        ),
+        _always(
+            "in a container /etc/hosts, /etc/hostname and /etc/resolv.conf belong to the engine, which mounts its"
+            " own and takes the host name from 'podman run --hostname': leave the task out where"
+            " ansible_connection is 'bakery.images.machine'"
+        ),
+    ),
+    _Trouble(
+        re.compile(
+            r"reboot\.target is masked|Reboot command failed|Call to Reboot failed|"
+            r"Unable to find command \"shutdown\"|Timed out waiting for last boot time check"
+        ),
+        _always(
+            "a throwaway container cannot reboot. Each role begins on a freshly booted machine: put what must"
+            " come after the reboot into a role of its own, and leave the reboot out where ansible_connection is"
+            " 'bakery.images.machine'"
+        ),
+    ),
+    _Trouble(
+        re.compile(
+            r"(?P<place>/tmp|/var/tmp|/run)/(?!ansible|bakery)[^\s'\"]*['\"]? ?"
+            r"(?:was )?(?:not found|does not exist|is not available|: No such file)|"
+            r"No such file or directory:? b?['\"]?(?P<other>/tmp|/var/tmp|/run)/(?!ansible|bakery)"
+        ),
+        _between_roles,
+    ),
+    _Trouble(
+        re.compile(r"(?P<host>(?:127\.\d+\.\d+\.\d+|localhost|\[?::1\]?):\d+)"), _loopback
     ),
     _Trouble(
         re.compile(r"couldn't resolve module/action '[a-z_0-9]+'"),
