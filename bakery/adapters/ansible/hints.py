@@ -103,7 +103,8 @@ _TROUBLES = (
         re.compile(
             r"Device or resource busy\b.*/etc/(?:hosts|hostname|resolv\.conf)|"
             r"/etc/(?:hosts|hostname|resolv\.conf)\b.*Device or resource busy|"
-            r"set (?:static )?host ?name.*(?:Device or resource busy|Operation not permitted|Read-only)",
+            r"set(?: the)?(?: static)? ?host ?name.*(?:Device or resource busy|not permitted|denied|Read-only)|"
+            r"must be root to change the host ?name",
             re.DOTALL | re.IGNORECASE,
         ),
         _always(

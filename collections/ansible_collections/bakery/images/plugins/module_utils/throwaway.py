@@ -22,6 +22,7 @@ from ansible_collections.bakery.images.plugins.module_utils.container_setup impo
     image_options,
     prepare_inside,
 )
+from ansible_collections.bakery.images.plugins.module_utils.engine_files import look_at_engine_files
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import LayerStore
 from ansible_collections.bakery.images.plugins.module_utils.machine_command import MachineCommand
@@ -218,7 +219,8 @@ class Throwaways:
         start = process_start(pid)
         if start is None:
             raise MachineFailure(self._exited(name))
-        journal = self.machines.update(journal, pid=pid, start=start)
+        details = {**journal.details, "engine_files": look_at_engine_files(pid)}
+        journal = self.machines.update(journal, pid=pid, start=start, details=details)
         write_reach(directory, exec_words(journal, directory), server_program(directory))
         return journal
 

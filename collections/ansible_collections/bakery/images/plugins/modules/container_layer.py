@@ -109,6 +109,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
+from ansible_collections.bakery.images.plugins.module_utils.engine_files import lost_writes
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
 from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
@@ -136,11 +137,13 @@ def freeze(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     if not apply:
         return {"changed": True}
     about = {name: params[name] for name in ("role", "version", "created_by")}
+    lost = lost_writes(journal.pid or 0, journal.details.get("engine_files") or {})
+    who = f"role '{params['role']}': " if params["role"] else ""
     frozen = checkpoint(
         throwaways, journal, epoch=params["epoch"], about=about, compression=params["compression"]
     )
     sealed = {"removed": frozen.sealed.removed, "clamped": frozen.sealed.clamped}
-    return {"changed": True, "layer": frozen.layer, "sealed": sealed, "warnings": frozen.sealed.notes}
+    return {"changed": True, "layer": frozen.layer, "sealed": sealed, "warnings": [*frozen.sealed.notes, *(f"{who}{one}" for one in lost)]}
 
 
 if __name__ == "__main__":

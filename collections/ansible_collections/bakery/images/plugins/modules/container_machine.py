@@ -151,6 +151,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.captured_image import captured_image
 from ansible_collections.bakery.images.plugins.module_utils.failed_tree import keep_failed
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.loopback_proxy import loopback_proxies
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.privilege import require_root
@@ -205,6 +206,8 @@ def ensure_started(throwaways: Throwaways, params: dict[str, Any], *, apply: boo
         return {"changed": True}
     launched = throwaways.launch(wanted)
     warnings = [f"{unit} failed while the machine booted" for unit in launched.failed_units]
+    if launched.journal.kind == "bake":
+        warnings += loopback_proxies(os.environ)
     machine = describe(launched.journal, directory, address=launched.address, failed=launched.failed_units)
     return {"changed": True, "machine": machine, "warnings": warnings}
 
