@@ -133,6 +133,10 @@ _TROUBLES = (
         _between_roles,
     ),
     _Trouble(
+        re.compile(r"[Cc]ouldn't create temporary file /tmp/|mkstemp\b.*Permission denied"),
+        _always("/tmp must be a directory that every user may write to: mode 1777"),
+    ),
+    _Trouble(
         re.compile(r"(?P<host>(?:127\.\d+\.\d+\.\d+|localhost|\[?::1\]?):\d+)"), _loopback
     ),
     _Trouble(

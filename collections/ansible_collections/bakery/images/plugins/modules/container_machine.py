@@ -149,6 +149,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.captured_image import captured_image
+from ansible_collections.bakery.images.plugins.module_utils.engine_files import odd_tmp
 from ansible_collections.bakery.images.plugins.module_utils.failed_tree import keep_failed
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.loopback_proxy import loopback_proxies
@@ -206,6 +207,7 @@ def ensure_started(throwaways: Throwaways, params: dict[str, Any], *, apply: boo
         return {"changed": True}
     launched = throwaways.launch(wanted)
     warnings = [f"{unit} failed while the machine booted" for unit in launched.failed_units]
+    warnings += odd_tmp(os.path.join(directory, "merged"))
     if launched.journal.kind == "bake":
         warnings += loopback_proxies(os.environ)
     machine = describe(launched.journal, directory, address=launched.address, failed=launched.failed_units)
