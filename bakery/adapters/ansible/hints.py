@@ -126,7 +126,7 @@ _TROUBLES = (
     ),
     _Trouble(
         re.compile(
-            r"(?P<place>/tmp|/var/tmp|/run)/(?!ansible|bakery)[^\s'\"]*['\"]? ?"
+            r"(?<![\w.-])(?P<place>/tmp|/var/tmp|/run)/(?!ansible|bakery)[^\s'\"]*['\"]? ?"
             r"(?:was )?(?:not found|does not exist|is not available|: No such file)|"
             r"No such file or directory:? b?['\"]?(?P<other>/tmp|/var/tmp|/run)/(?!ansible|bakery)"
         ),

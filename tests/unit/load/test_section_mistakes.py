@@ -202,6 +202,20 @@ def test_mistake_in_a_base(text: str, sentences: list[str], mistakes: Mistakes, 
 
 
 @pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        ("strct", "must be one of strict, lenient, not the text 'strct'; did you mean 'strict'?"),
+        ("checks/web", "must be a list of paths, not the text 'checks/web'; write [checks/web]"),
+        ("true", "must be a list of paths, not true or false; write [checks/web]"),
+    ],
+)
+def test_checks_are_paths_or_a_word(mistakes: Mistakes, checks: str, sentence: str) -> None:
+    assert mistakes(f"{HEAD}role_sets: {{web: {{base: deb, roles: [app], checks: {checks}}}}}") == [
+        f"bakery.yml:4: role_sets.web.checks {sentence}"
+    ]
+
+
+@pytest.mark.parametrize(
     ("setting", "name"),
     [
         ("PATH: '/opt/bin:$PATH'", "PATH"),

@@ -8,8 +8,12 @@ What it says is shown and decides nothing: it is cut to a size that fits a scree
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
@@ -19,6 +23,7 @@ _PATIENCE_S = 10
 _LAST_WORDS = 20
 _LONGEST_JOURNAL = 2000
 _MOST_UNITS = 10
+_MOST_BYTES = 1 << 16
 # A line that names the unit that the lines after it are about, and no journal has.
 _MARK = "\x1e"
 # $1: 1 to look for units that failed; the others are those known already. One command: entering costs most.
@@ -63,19 +68,37 @@ def find_failed_units(words: Sequence[str], known: Sequence[str], *, more: bool)
     if not known and not more:
         return found
     shell = ["/bin/sh", "-c", _SCRIPT, "sh", "1" if more else "0", *known[:_MOST_UNITS]]
-    try:
-        done = subprocess.run(
-            [*words, *shell],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return found
-    told = done.stdout.decode(errors="replace").split(_MARK)[1:]
+    told = _output([*words, *shell]).decode(errors="replace").split(_MARK)[1:]
     for part in told[: 2 * _MOST_UNITS]:
         unit, _newline, journal = part.partition("\n")
         found[unit.strip()] = journal.strip()[-_LONGEST_JOURNAL:]
     return found
+
+
+def _output(command: Sequence[str]) -> bytes:
+    """The beginning of what a command writes within the time that we have for it."""
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return b""
+
+    def end() -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(_PATIENCE_S, end)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        with process.stdout:
+            return process.stdout.read(_MOST_BYTES)
+    finally:
+        timer.cancel()
+        end()
+        process.wait()

@@ -211,7 +211,9 @@ def _moment(text: str) -> float | None:
         moment = datetime.fromisoformat(f"{seconds}{rest[len(digits) :]}".replace("Z", "+00:00"))
     except ValueError:
         return None
-    return moment.timestamp() + (float(f"0.{digits}") if dot and digits else 0.0)
+    # An engine that does not know says the year 1.
+    whole = moment.timestamp() if moment.year > 1970 and moment.tzinfo else None
+    return whole if whole is None or not dot else whole + float(f"0.{digits or 0}")
 
 
 def _sentence(action: str, stderr: str) -> str:
