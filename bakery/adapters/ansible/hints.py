@@ -13,16 +13,20 @@ _Advice = Callable[[re.Match[str], Path], str | None]
 
 @dataclass(frozen=True)
 class _Trouble:
-    """A trouble by the words that Ansible, or a program that it ran, has for it."""
+    """A trouble by the words that Ansible, or a program that it ran, has for it.
+
+    With ``of_roles`` the advice is for who keeps the project: it says nothing of bakery's own steps.
+    """
 
     pattern: re.Pattern[str]
     advice: _Advice
+    of_roles: bool = False
 
 
-def with_hint(text: str, project_root: Path) -> str:
-    """The text and, on a line of its own, what is known about the trouble it describes."""
+def with_hint(text: str, project_root: Path, *, of_role: bool = True) -> str:
+    """The text and, on a line of its own, what is known about the trouble it describes, a role's or not."""
     for trouble in _TROUBLES:
-        match = trouble.pattern.search(text)
+        match = trouble.pattern.search(text) if of_role or not trouble.of_roles else None
         advice = trouble.advice(match, project_root) if match else None
         if advice:
             return f"{text}\nhint: {advice}"
@@ -88,6 +92,7 @@ _TROUBLES = (
             r"Could not load|Could not find|Invalid plugin FQCN|[Tt]he (?:filter|test) plugin) " + _FULL_NAME
         ),
         _collection,
+        of_roles=True,
     ),
     _Trouble(
         re.compile(
@@ -145,5 +150,6 @@ _TROUBLES = (
             "ansible-core has no such module: one of a collection is called namespace.collection.module,"
             " and collections are looked for in collections/ of the project"
         ),
+        of_roles=True,
     ),
 )

@@ -77,9 +77,9 @@ class Listener:
         up = data.get("bakery") if isinstance(data, Mapping) else None
         return up if isinstance(up, Mapping) else {}
 
-    def explained(self, text: str) -> str:
-        """A message of Ansible's with short paths, and with a hint where one is known."""
-        return with_hint(self._paths.text(text), self._paths.project_root)
+    def explained(self, text: str, role: str | None) -> str:
+        """A message of Ansible's with short paths, and with a hint where one is known; ``role`` failed."""
+        return with_hint(self._paths.text(text), self._paths.project_root, of_role=role is not None)
 
     def role_of(self, path: str | None) -> str | None:
         """See ``PathShower.role_of``."""
@@ -118,7 +118,7 @@ class Listener:
             place = self._place(data)
             self.failure = RunFailure(
                 kind=_FATAL[event],
-                message=self.explained(failure_message(_result(data))),
+                message=self.explained(failure_message(_result(data)), _role_at(place)),
                 play=place.play,
                 role=place.role,
                 task=place.task,

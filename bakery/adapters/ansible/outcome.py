@@ -69,7 +69,7 @@ def _ansible_failure(listener: Listener, rc: int | None) -> RunFailure:
     role = listener.role_of(path)
     return RunFailure(
         kind=FailureKind.ANSIBLE,
-        message=listener.explained(sentence),
+        message=listener.explained(sentence, role),
         play=f"{PROVISION_PLAY}{role}" if role else None,
         role=role,
         path=path,

@@ -206,7 +206,7 @@ def test_mistake_in_a_base(text: str, sentences: list[str], mistakes: Mistakes, 
     [
         ("strct", "must be one of strict, lenient, not the text 'strct'; did you mean 'strict'?"),
         ("checks/web", "must be a list of paths, not the text 'checks/web'; write [checks/web]"),
-        ("true", "must be a list of paths, not true or false; write [checks/web]"),
+        ("true", "must be a list of paths, not the truth value true; write [checks/web]"),
     ],
 )
 def test_checks_are_paths_or_a_word(mistakes: Mistakes, checks: str, sentence: str) -> None:
