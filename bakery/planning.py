@@ -26,6 +26,14 @@ def base_spec(base: BaseSpec) -> str:
     return fingerprint("base", FORMAT, base.kind, base.options)
 
 
+def root_content(base: BaseRecord) -> str:
+    """What lies below the first role: the base, whose digest is over its layers and its config.
+
+    Layers that were baked before tasks saw the environment of the base are others.
+    """
+    return fingerprint("base environment", base.digest) if base.config.get("Env") else base.digest
+
+
 def content_after(parent: str, layer: LayerRecord) -> str:
     """The content digest of a chain of layers once ``layer`` lies on ``parent``."""
     return fingerprint("content", parent, layer.digest)
@@ -79,7 +87,8 @@ class _SetPlanning:
         spec = base_spec(self.base)
         nodes = self._nodes()
         checks = self._checks()
-        checks_digest = fingerprint("checks", [self.world.check_digests[path] for path in checks])
+        strict = ("strict",) if self.role_set.strict else ()
+        checks_digest = fingerprint("checks", [self.world.check_digests[path] for path in checks], *strict)
         last = nodes[-1].chain if nodes else self._root_chain()
         configured = self.project.targets.get(self.target)
         of_target = (configured.of_image,) if configured and configured.of_image else ()
@@ -117,11 +126,11 @@ class _SetPlanning:
 
     def _root_chain(self) -> str:
         record = self.base_record
-        return fingerprint("root", record.digest if record else base_spec(self.base))
+        return fingerprint("root", root_content(record) if record else base_spec(self.base))
 
     def _nodes(self) -> tuple[LayerNode, ...]:
         record = self.base_record
-        chain, content = self._root_chain(), record.digest if record else None
+        chain, content = self._root_chain(), root_content(record) if record else None
         parent: str | None = None
         nodes: list[LayerNode] = []
         known_recipes = {

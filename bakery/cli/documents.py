@@ -66,11 +66,15 @@ class Artifact(TypedDict):
 
 
 class Checks(TypedDict):
-    """How many checks passed and failed; ``report`` is the path of the full report or null."""
+    """How many checks passed and failed; ``report`` is the path of the full report or null.
+
+    ``failed_units`` is there only if units of systemd failed in the machine that the checks ran on.
+    """
 
     passed: int
     failed: int
     report: str | None
+    failed_units: NotRequired[list[str]]
 
 
 class Difference(TypedDict):
@@ -92,7 +96,8 @@ class KeptMachine(TypedDict):
 class BakeResultBody(TypedDict):
     """One role set on one target. ``status`` is ``baked``, ``unchanged`` or ``failed``.
 
-    ``irreproducible`` is there only if ``--rebake`` found a difference, ``machine`` only after ``--keep``.
+    ``irreproducible`` is there only if ``--rebake`` found a difference, ``machine`` only after ``--keep``,
+    ``warnings`` only if there are any.
     """
 
     role_set: str
@@ -106,6 +111,7 @@ class BakeResultBody(TypedDict):
     error: ErrorBody | None
     irreproducible: NotRequired[list[Difference]]
     machine: NotRequired[KeptMachine]
+    warnings: NotRequired[list[str]]
 
 
 class BakeDocument(TypedDict):

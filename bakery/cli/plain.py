@@ -8,7 +8,7 @@ from typing import Self, TextIO
 
 from bakery.cli.board import Board
 from bakery.cli.text import clean, one_line, seconds, size
-from bakery.model.progress import Event, LayerReady, Note, SetStage, SetTask, Stage
+from bakery.model.progress import Event, LayerReady, Note, SetStage, SetTask, Stage, Warned
 from bakery.model.run import TaskEnded, TaskProgress
 
 _STAGES = {
@@ -33,6 +33,10 @@ def _line_of(board: Board, event: Event, verbosity: int) -> str | None:
             return one_line(text)
         case Note(role_set=name, text=text):
             return f"{name}: {one_line(text)}"
+        case Warned(role_set=None, text=text):
+            return f"warning: {one_line(text)}"
+        case Warned():  # the answer ends with them
+            return None
         case SetStage():
             said = _stage(event)
         case LayerReady():

@@ -17,7 +17,7 @@ from rich.text import Text
 from bakery.cli.board import ENDED, Board, Row
 from bakery.cli.plain import line_of
 from bakery.cli.text import clock, one_line, plural
-from bakery.model.progress import Event, Note, SetTask, Stage
+from bakery.model.progress import Event, Note, SetTask, Stage, Warned
 
 _REFRESHES_PER_SECOND = 8
 _WORDS = {
@@ -63,7 +63,7 @@ class LiveProgress:
     def __call__(self, event: Event) -> None:
         with self._guard:
             self._board.apply(event)
-            if isinstance(event, Note | SetTask):
+            if isinstance(event, Note | SetTask | Warned):
                 line = line_of(self._board, event, self._verbosity - 1)
                 if line:
                     self._lines.append(line)

@@ -32,21 +32,26 @@ from bakery.load.roles import load_roles
 from bakery.load.sealed_texts import sealed_below
 from bakery.load.vars_files import load_vars_file
 from bakery.model.plan import Plan, Toolchain, World
-from bakery.model.progress import Event, Note
+from bakery.model.progress import Event, Note, Warned
 from bakery.model.project import Project, Timeouts
 from bakery.model.records import BaseRecord
 from bakery.planning import plan, wanted_sets
 from bakery.ports import Watch
 
 
-def notes_of(session: Session) -> Watch:
-    """A Watch for a verb that shows no progress: what its user should know all the same, on stderr."""
+class SayRemarks:
+    """The Watch of verbs that show no progress: what their user should know all the same, warnings once."""
 
-    def watch(event: Event) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._said: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
         if isinstance(event, Note):
-            remark(session, f"bakery: {one_line(event.text)}")
-
-    return watch
+            remark(self._session, f"bakery: {one_line(event.text)}")
+        elif isinstance(event, Warned) and event.text not in self._said:
+            self._said.add(event.text)
+            remark(self._session, f"bakery: warning: {one_line(event.text)}")
 
 
 @contextmanager
@@ -63,7 +68,7 @@ def open_kitchen(
             locks=FileLocks(session.home, cancel),
             ansible=AnsibleRunner(cancel),
             cancel=cancel,
-            watch=watch or notes_of(session),
+            watch=watch or SayRemarks(session),
             timeouts=project.timeouts if project else Timeouts(),
             targets=project.targets if project else {},
             keep_report=keep_report,

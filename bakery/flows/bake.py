@@ -26,6 +26,7 @@ from bakery.flows.layers import ImageOnTop, LayerOutcome, OnFailure
 from bakery.flows.repair import forget_layer
 from bakery.flows.stages import enter, watch_image
 from bakery.flows.trie import Ground, Obtained, Trie, watch_tasks
+from bakery.flows.warnings import Warnings
 from bakery.flows.whole import FailedOnKept, bake_whole, find_shared
 from bakery.model.plan import Plan, SetPlan
 from bakery.model.progress import LayerReady, Note, Stage
@@ -54,6 +55,12 @@ class BakeRequest:
 
 def bake(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
     """Bake every role set of the plan. A failed one is a result with an error, not an exception."""
+    warned = Warnings(kitchen.watch)
+    results = _bake(request, replace(kitchen, watch=warned.watch))
+    return tuple(replace(one, warnings=(*one.warnings, *warned.of(one))) for one in results)
+
+
+def _bake(request: BakeRequest, kitchen: Kitchen) -> tuple[BakeResult, ...]:
     asks = any(one.shared for one in request.plan.sets)
     if request.plan.unchanged and not request.rebake and not asks:
         return tuple(_unchanged(kitchen, one, one.image) for one in request.plan.sets if one.image)
@@ -376,6 +383,9 @@ def _unchanged(kitchen: Kitchen, plan: SetPlan, record: ImageRecord) -> BakeResu
         layers=tuple(_layer_result(Obtained(LayerOutcome(one, cached=True))) for one in layers),
         checks=record.checks,
         seconds=0.0,
+        warnings=tuple(
+            f"{one['unit']} failed while the machine booted" for one in record.checks.failed_units
+        ),
         names=_true_names(kitchen, record),
     )
 

@@ -56,6 +56,7 @@ def image_variables(job: ImageJob) -> dict[str, Any]:
             "history": history(job.layers),
         },
         "bakery_checks": list(plan.checks),
+        "bakery_checks_strict": plan.role_set.strict,
         "bakery_verify_fails": False,
         "bakery_names": [f"{name}:latest", f"{name}:{plan.fingerprint[:SHORT]}"],
         "bakery_project_root": str(job.project.root),
@@ -180,6 +181,7 @@ def checks_of(kitchen: Kitchen, up: Mapping[str, Any], target: str, *, report: P
         failed=int(told["failed"]),
         report=told.get("report"),
         failures=tuple(told.get("failures") or ()),
+        failed_units=tuple(told.get("failed_units") or ()),
     )
 
 

@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import BakeryError, InterruptedBake, MachineError, Place, ProvisionError
-from bakery.model.progress import Note
+from bakery.model.progress import Note, Warned
 from bakery.model.project import NO_SECRETS, BaseSpec, Secrets, Timeouts
 from bakery.model.records import MachineEntry, Owner
-from bakery.model.run import PROVISION_PLAY, FailureKind, Provision, Run, RunFailure, RunResult
+from bakery.model.run import (
+    PROVISION_PLAY,
+    FailureKind,
+    Provision,
+    Run,
+    RunEvent,
+    RunFailure,
+    RunResult,
+    TaskWarning,
+)
 from bakery.model.target import Target
 from bakery.ports import Ansible, Cancel, Catalog, Locks, TaskWatch, Watch
 
@@ -105,7 +114,16 @@ class Kitchen:
             timeouts=self.timeouts,
             secrets=self.secrets,
         )
-        return self.ansible.run(run, watch or ignore_tasks)
+        return self.ansible.run(run, watch or self._watch_warnings(target))
+
+    def _watch_warnings(self, target: str) -> TaskWatch:
+        """For a run that nobody watches: its warnings are told all the same."""
+
+        def watch(event: RunEvent) -> None:
+            if isinstance(event, TaskWarning):
+                self.watch(Warned(None, target, event.text))
+
+        return watch
 
     def _options(self, target: str) -> dict[str, Any]:
         """How the project configures the target, which is told to all of its steps."""
@@ -150,10 +168,6 @@ class Unstoppable:
         return False
 
 
-def ignore_tasks(_: object) -> None:
-    """A TaskWatch that does not look."""
-
-
 def error_of(failure: RunFailure) -> BakeryError:
     """The error a failed run means: interrupted, a role's fault, or the machinery's."""
     if failure.kind is FailureKind.CANCELLED:
@@ -166,7 +180,8 @@ def error_of(failure: RunFailure) -> BakeryError:
     if failure.role is None or not is_provisioning(failure):
         task = f"{failure.task}: " if failure.task else ""
         return MachineError(f"{task}{failure.message}", where=None if _is_ours(failure.path) else where)
-    return ProvisionError(f"role '{failure.role}', task '{failure.task}': {failure.message}", where=where)
+    task = f", task '{failure.task}'" if failure.task else ""
+    return ProvisionError(f"role '{failure.role}'{task}: {failure.message}", where=where)
 
 
 def is_provisioning(failure: RunFailure) -> bool:

@@ -97,14 +97,14 @@ def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> Lay
             _machine_of_image(kitchen, job) as verifier,
             minded_machine(kitchen, job.target, purpose="bake", role_set=job.role_set) as machine,
         ):
-            try:
-                result = _run(kitchen, job, (machine, verifier), watch=frozen.see)
-                if result.failure and "layer" not in result.up:
-                    raise error_of(result.failure)
-            except ProvisionError as failure:
-                if job.on_failure(failure) is OnError.KEEP:
+            result = _run(kitchen, job, (machine, verifier), watch=frozen.see)
+            if result.failure and "layer" not in result.up:
+                error = error_of(result.failure)
+                # A role that Ansible could not even read was never on a machine.
+                role_failed = isinstance(error, ProvisionError) and "machine" in result.up
+                if role_failed and job.on_failure(error) is OnError.KEEP:
                     machine.keep_as = f"{job.role_set}-{job.target}"
-                raise
+                raise error
             machine.gone()
     except ProvisionError as failure:
         # Not before the machine is gone, for the same reason.
@@ -181,6 +181,7 @@ def layer_variables(job: LayerJob) -> dict[str, Any]:
     version = use.version or job.node.source.version
     return {
         "bakery_parents": list(job.parents),
+        "bakery_base_config": dict(job.base.config),
         "bakery_epoch": job.base.epoch,
         "bakery_apt_scope": job.base.digest,
         "bakery_compression": job.compression,

@@ -136,7 +136,9 @@ def vaults_of(kitchen: Kitchen, image: ImageRecord) -> tuple[VaultText, ...]:
     return tuple(text for layer in layers if layer for text in layer.vaults)
 
 
-def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) -> CheckReport:
+def verify_again(
+    kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...], *, strict: bool = False
+) -> CheckReport:
     """Read a recorded image whole, boot it and run ``checks`` (paths) on it; the record stays as it is.
 
     An image that is not what it was is forgotten, with the layer that is not, and MachineError is raised.
@@ -155,6 +157,7 @@ def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) 
                 "bakery_artifact": dict(image.artifact),
                 "bakery_read_all": True,
                 "bakery_checks": list(checks),
+                "bakery_checks_strict": strict,
                 "bakery_verify_fails": False,
                 "bakery_project_root": str(kitchen.project_root),
             },

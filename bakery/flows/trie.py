@@ -10,12 +10,12 @@ from bakery.flows.kitchen import Kitchen
 from bakery.flows.layers import ImageOnTop, LayerJob, LayerOutcome, OnFailure, obtain_layer
 from bakery.flows.reproduction import compare_layers
 from bakery.model.plan import LayerNode, Plan, SetPlan
-from bakery.model.progress import SetTask
+from bakery.model.progress import SetTask, Warned
 from bakery.model.project import Project, VaultText
 from bakery.model.records import BaseRecord
 from bakery.model.result import Irreproducible
-from bakery.model.run import HandedUp, RunEvent
-from bakery.planning import content_after
+from bakery.model.run import HandedUp, RunEvent, TaskWarning
+from bakery.planning import content_after, root_content
 from bakery.ports import TaskWatch
 
 
@@ -46,7 +46,7 @@ class Ground:
     @classmethod
     def of(cls, base: BaseRecord) -> Ground:
         """The bare base."""
-        return cls(base, base.layer_ids, base.digest)
+        return cls(base, base.layer_ids, root_content(base))
 
     def with_layer(self, outcome: LayerOutcome) -> Ground:
         """This ground with one more layer on top."""
@@ -140,6 +140,10 @@ def watch_tasks(kitchen: Kitchen, *plans: SetPlan) -> TaskWatch:
         if isinstance(event, HandedUp):
             return
         for plan in plans:
-            kitchen.watch(SetTask(plan.role_set.name, plan.target, event))
+            name, target = plan.role_set.name, plan.target
+            if isinstance(event, TaskWarning):
+                kitchen.watch(Warned(name, target, event.text))
+            else:
+                kitchen.watch(SetTask(name, target, event))
 
     return watch

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bakery.load.ansible_paths import check_path
 from bakery.load.durations import parse_seconds
 from bakery.load.mistakes import quote
 from bakery.load.on_disk import is_directory
@@ -29,6 +30,7 @@ class Defaults:
     freshness_s: int | None
     vault: VaultSpec
     timeouts: Timeouts
+    strict: bool = False
 
 
 def read_defaults(
@@ -46,6 +48,7 @@ def read_defaults(
         freshness_s=int(parse_seconds(freshness)) if freshness else None,
         vault=VaultSpec(_identities(_value(given, "vault") or {}, here)),
         timeouts=_timeouts(_value(given, "timeouts") or {}),
+        strict=_value(given, "checks") == "strict",
     )
 
 
@@ -80,6 +83,9 @@ def _roles_path(read: Read | None, here: Surroundings) -> tuple[Path, ...]:
                 item.line, f"the roles_path {quote(item.value)} is no directory", "name a directory"
             )
         elif path:
+            below = path.is_relative_to(here.root)
+            own = path.relative_to(here.root) if below else path
+            check_path(own, item.line, here.mistakes, what="the roles_path")
             found.append(path)
     return tuple(found)
 

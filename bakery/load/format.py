@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from bakery.load.durations import duration_pattern
 from bakery.load.forms import shape_of
 from bakery.load.image_format import IMAGE
-from bakery.load.scalar_shapes import LONGEST_NAME, Boolean, Choice, Integer, Text
+from bakery.load.scalar_shapes import LONGEST_NAME, Boolean, Choice, Integer, Text, WordFor
 from bakery.load.shapes import Either, Field, ListOf, MapOf, Record, Variables
 from bakery.model.target import TargetKind
 
@@ -127,6 +127,27 @@ _ROLE = Either(
 )
 
 
+_STRICTNESS = Choice(("strict", "lenient"))
+_CHECK_PATHS = _paths("paths", "[checks/web]")
+_CHECKS = Either(
+    "a list of paths, strict or lenient, or both",
+    "[checks/web], strict, or {mode: strict, paths: [checks/web]}",
+    scalar=WordFor(_STRICTNESS, _CHECK_PATHS),
+    sequence=_CHECK_PATHS,
+    mapping=Record(
+        "a mapping",
+        "{mode: strict, paths: [checks/web]}",
+        {
+            "mode": Field(
+                _STRICTNESS,
+                "With strict, a unit that fails when the captured image boots is a failed check; with "
+                "lenient it is a warning.",
+            ),
+            "paths": Field(_CHECK_PATHS, "testinfra files or folders.", optional_value=True),
+        },
+    ),
+)
+
 _TARGETS = ListOf(Text("the name of a target", "container", "^[a-z][a-z0-9_]*$"), "targets", "[NAME]", 1)
 
 _ROLE_SET = Record(
@@ -155,8 +176,9 @@ _ROLE_SET = Record(
             optional_value=True,
         ),
         "checks": Field(
-            _paths("paths", "[checks/web]"),
-            "testinfra files or folders that the captured image must pass, beside the checks of its roles.",
+            _CHECKS,
+            "testinfra files or folders that the captured image must pass, beside the checks of its roles; "
+            "or strict: then a unit that fails when the image boots is a failed check too.",
             optional_value=True,
         ),
         "keep": Field(
@@ -213,6 +235,12 @@ _DEFAULTS = Record(
             ListOf(_KEPT, "absolute paths", "[/var/log/app]"),
             "What sealing leaves as it is in every layer: files, and folders with all that is in them.",
             optional_value=True,
+        ),
+        "checks": Field(
+            _STRICTNESS,
+            "Whether a unit that fails when a captured image boots is a failed check (strict) or a warning "
+            "(lenient).",
+            default="lenient",
         ),
         "freshness": Field(
             _LONG, "How long a baked layer may be reused although packages may have been updated, such as 7d."

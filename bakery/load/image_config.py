@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bakery.load.durations import engine_duration
+from bakery.load.mistakes import Mistakes, quote
 from bakery.load.scalar_shapes import Read
 from bakery.model.project import ImageSpec
 
+_WHOLE_PATH = ", such as /opt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHELL = ("/bin/sh", "-c")
 _HEALTHCHECK_FORMS = ("NONE", "CMD", "CMD-SHELL")
 
@@ -26,6 +29,23 @@ def read_image(sections: Iterable[Mapping[str, Read]]) -> ImageSpec:
             value = _FIELDS.get(name, _same)(read.value)
             fields[name] = {**fields.get(name, {}), **value} if name in {"env", "labels"} else value
     return ImageSpec(**fields)
+
+
+def check_environment(read: Read | None, mistakes: Mistakes) -> None:
+    """A mistake for each variable that is to hold its own old value: no engine expands an image's ``env``.
+
+    The base's value is not known here, and it may be another one tomorrow.
+    """
+    entries = (read.value or {}) if read else {}
+    for name, entry in entries.items():
+        text = entry.value if isinstance(entry.value, str) else ""
+        found = re.search(rf"\$(?:{re.escape(name)}\b|\{{{re.escape(name)}[:}}?+-])", text)
+        if found:
+            mistakes.add(
+                entry.line,
+                f"{quote(name)} would hold the text '${name}' itself: nothing expands the variables of an image",
+                f"write its whole value{_WHOLE_PATH if name == 'PATH' else ''}",
+            )
 
 
 def _same(value: Any) -> Any:

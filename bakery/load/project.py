@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bakery.errors import InputError, InputErrors, Place
+from bakery.load.ansible_paths import check_path
 from bakery.load.bases import read_bases
 from bakery.load.defaults import read_defaults
 from bakery.load.format import project_format
@@ -64,6 +65,7 @@ def load_project(path: Path, *, targets: tuple[TargetKind, ...] = ()) -> Project
     mistakes = Mistakes(shown_path(file))
     outline = _outline(file, project_format(targets), mistakes)
     here = Surroundings(root=Path(os.path.abspath(file)).parent, mistakes=mistakes)  # noqa: PTH100
+    check_path(here.root, None, mistakes, what="the project's directory")
     known_targets = tuple(one.name for one in targets)
     defaults = read_defaults(_section(outline, "defaults"), here, known_targets=known_targets)
     base_entries = _section(outline, "bases")

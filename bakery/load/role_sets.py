@@ -9,7 +9,7 @@ from typing import Any
 
 from bakery.load.applied_roles import read_roles
 from bakery.load.defaults import Defaults, read_targets
-from bakery.load.image_config import read_image
+from bakery.load.image_config import check_environment, read_image
 from bakery.load.lineage import read_lineages
 from bakery.load.mistakes import listing, quote
 from bakery.load.scalar_shapes import Read
@@ -27,6 +27,7 @@ class _Own:
     roles: tuple[RoleUse, ...]
     image: Mapping[str, Read]
     checks: tuple[Path, ...]
+    strict: bool | None
     targets: tuple[str, ...]
 
 
@@ -55,15 +56,35 @@ def read_role_sets(
 
 def _read_own(name: str, entry: Read, *, defaults: Defaults, here: Surroundings) -> _Own:
     given: Mapping[str, Read] = entry.value
+    paths, mode = _checks(given.get("checks"))
     return _Own(
         name=name,
         line=entry.line,
         base=given.get("base"),
         roles=read_roles(name, given, defaults=defaults, here=here),
-        image=_section(given, "image"),
-        checks=here.all_existing(given.get("checks"), what="the check"),
+        image=_image(given, here),
+        checks=here.all_existing(paths, what="the check"),
+        strict=mode == "strict" if mode else None,
         targets=read_targets(given.get("targets"), here, known_targets=defaults.known_targets),
     )
+
+
+def _image(given: Mapping[str, Read], here: Surroundings) -> Mapping[str, Read]:
+    image = _section(given, "image")
+    check_environment(image.get("env"), here.mistakes)
+    return image
+
+
+def _checks(read: Read | None) -> tuple[Read | None, str | None]:
+    """The paths of the checks and how strict they are, as far as the role set says it."""
+    if read is None or read.value is None:
+        return None, None
+    if isinstance(read.value, str):
+        return None, read.value
+    if isinstance(read.value, Mapping):
+        mode = read.value.get("mode")
+        return read.value.get("paths"), mode.value if mode else None
+    return read, None
 
 
 def _section(given: Mapping[str, Read], name: str) -> Mapping[str, Any]:
@@ -100,5 +121,6 @@ def _role_set(family: list[_Own], base: str, *, defaults: Defaults, here: Surrou
         image=read_image(one.image for one in eldest_first),
         checks=tuple(dict.fromkeys(path for one in eldest_first for path in one.checks)),
         targets=targets,
+        strict=next((one.strict for one in family if one.strict is not None), defaults.strict),
         where=here.mistakes.place(own.line),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-from bakery.load.mistakes import Mistakes, quote
+from bakery.load.mistakes import Mistakes, nearest, quote
 from bakery.load.yaml_nodes import Node, Scalar, describe
 
 # Patterns are in the dialect that ECMA 262 and Python share; ``$`` means the very end.
@@ -201,3 +201,26 @@ class Choice:
     def schema(self) -> dict[str, Any]:
         """An enumeration."""
         return {"enum": list(self.values)}
+
+
+@dataclass(frozen=True)
+class WordFor:
+    """One of a few words in place of something else: what is like none of them is read as that."""
+
+    words: Choice
+    otherwise: Shape
+
+    @property
+    def example(self) -> str:
+        """That of what is not a word."""
+        return self.otherwise.example
+
+    def read(self, node: Node, spot: Spot, *, mistakes: Mistakes) -> Read:
+        """What either of the two reads."""
+        text = node.value if isinstance(node, Scalar) else None
+        meant = isinstance(text, str) and (text in self.words.values or nearest(text, self.words.values))
+        return (self.words if meant else self.otherwise).read(node, spot, mistakes=mistakes)
+
+    def schema(self) -> dict[str, Any]:
+        """That of the words."""
+        return self.words.schema()

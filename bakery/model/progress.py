@@ -57,10 +57,19 @@ class LayerReady:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence for the user: waiting for another bake, a warning of Ansible."""
+    """A sentence for the user, such as that another bake is waited for."""
 
     role_set: str | None
     text: str
 
 
-Event = SetStage | SetTask | LayerReady | Note
+@dataclass(frozen=True)
+class Warned:
+    """A run warned of something while it worked for a role set on a target, or for none."""
+
+    role_set: str | None
+    target: str
+    text: str
+
+
+Event = SetStage | SetTask | LayerReady | Note | Warned

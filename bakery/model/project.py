@@ -85,7 +85,8 @@ class ImageSpec:
 class RoleSet:
     """A base, an ordered list of roles (those of its ancestors first) and what the result must pass.
 
-    ``ancestry`` lists the role sets it builds on, nearest first; ``checks`` are absolute paths.
+    ``ancestry`` lists the role sets it builds on, nearest first; ``checks`` are absolute paths. With
+    ``strict`` checks a unit that fails when the image boots is a failed check.
     """
 
     name: str
@@ -96,14 +97,32 @@ class RoleSet:
     checks: tuple[Path, ...]
     targets: tuple[str, ...]
     where: Place
+    strict: bool = False
 
 
 @dataclass(frozen=True)
 class VaultIdentity:
-    """One way to open vaults: ``[id@]path``, the path that of a password file or of a client script."""
+    """One way to open vaults: ``[id@]path``, the path that of a password file or of a client script.
+
+    A path that begins with ``/`` has no id before it; an id ends at the first ``@``. More of them are the
+    path's own.
+    """
 
     text: str
     where: Place | None = field(default=None, compare=False)
+
+    @property
+    def label(self) -> str:
+        """The id; ``default`` is what Ansible calls an identity without one."""
+        return self._parts()[0]
+
+    @property
+    def path(self) -> str:
+        return self._parts()[1]
+
+    def _parts(self) -> tuple[str, str]:
+        label, at, path = self.text.partition("@")
+        return ("default", self.text) if self.text.startswith("/") or not at else (label, path)
 
 
 @dataclass(frozen=True)

@@ -65,12 +65,16 @@ class LayerRecord:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The outcome of the checks; ``failures`` are ``{check, message}``, ``report`` a path."""
+    """The outcome of the checks; ``failures`` are ``{check, message}``, ``report`` a path.
+
+    ``failed_units`` are ``{unit, journal}``: what systemd could not start in the machine.
+    """
 
     passed: int
     failed: int
     report: str | None = None
     failures: tuple[Mapping[str, str], ...] = ()
+    failed_units: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

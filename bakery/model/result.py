@@ -58,7 +58,7 @@ class Irreproducible:
 class BakeResult:
     """The end of one role set on one target. ``machine`` is the running machine that ``--keep`` left.
 
-    ``kept`` says that ``bakery shell`` opens what failed.
+    ``kept`` says that ``bakery shell`` opens what failed. ``warnings`` are those of all runs of this bake.
     """
 
     role_set: str
@@ -74,3 +74,4 @@ class BakeResult:
     irreproducible: tuple[Irreproducible, ...] = ()
     machine: Mapping[str, Any] | None = None
     kept: bool = False
+    warnings: tuple[str, ...] = ()

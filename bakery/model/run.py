@@ -120,10 +120,17 @@ class TaskEnded:
 
 
 @dataclass(frozen=True)
+class TaskWarning:
+    """Ansible or a module warned of something; a run says each warning once."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class HandedUp:
     """A step handed something up; ``up`` is what it was, as in ``RunResult.up``."""
 
     up: Mapping[str, Any]
 
 
-RunEvent = TaskStarted | TaskProgress | TaskEnded | HandedUp
+RunEvent = TaskStarted | TaskProgress | TaskEnded | TaskWarning | HandedUp

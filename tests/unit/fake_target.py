@@ -17,6 +17,7 @@ from bakery.model.run import (
     RunResult,
     TaskEnded,
     TaskStarted,
+    TaskWarning,
 )
 from bakery.ports import Ansible, Cancel, TaskWatch
 
@@ -55,7 +56,8 @@ class FakeAnsible:
     ``image web``, one after the other; ``playbooks`` has it as what it is. ``shared`` are the images that
     whoever uses the target finds, by fingerprint and digest of the checks. ``reports`` are what the steps
     ``lost``, ``estimate``, ``inspect``, ``sweep`` and ``discard`` say. ``up`` is what a run that fails handed
-    up before that, by its label.
+    up before that, by its label; a layer's run has launched its machine then, unless Ansible could not even
+    begin. ``warnings`` are what a run warns of.
     """
 
     def __init__(self, cancel: Cancel, write: Callable[[str], None]) -> None:
@@ -64,6 +66,7 @@ class FakeAnsible:
         self.machines: set[str] = set()
         self.failures: dict[str, RunFailure] = {}
         self.up: dict[str, Mapping[str, Any]] = {}
+        self.warnings: dict[str, tuple[str, ...]] = {}
         self.corrupt: set[str] = set()
         self.contents: dict[str, str] = {}
         self.checks: dict[str, Mapping[str, Any]] = {}
@@ -113,9 +116,11 @@ class FakeAnsible:
                 play = f"{PROVISION_PLAY}{use.name}"
                 watch(TaskStarted(play, use.name, "Do it", number))
                 watch(TaskEnded(play, use.name, "Do it", "changed", 0.1))
+        for text in self.warnings.get(label, ()):
+            watch(TaskWarning(text))
         failure = self._failure(run, label, cancelled)
         if failure:
-            return RunResult(self.up.get(label, {}), failure, 1.0)
+            return RunResult(self.up.get(label, _launched(run, failure)), failure, 1.0)
         with self._guard:
             return RunResult(_STEPS[run.playbook](self, run.variables), None, 1.0)
 
@@ -295,6 +300,11 @@ _STEPS: dict[str, Callable[[FakeAnsible, Mapping[str, Any]], dict[str, Any]]] = 
     "load.yml": FakeAnsible._load,
     "export.yml": FakeAnsible._export,
 }
+
+
+def _launched(run: Run, failure: RunFailure) -> Mapping[str, Any]:
+    began = run.playbook == "layer.yml" and failure.kind is not FailureKind.ANSIBLE
+    return {"machine": {"id": run.variables["bakery_machine_id"]}} if began else {}
 
 
 def label_of(run: Run) -> str:

@@ -2,7 +2,7 @@
 
 Before Ansible starts it arranges what only this process can: that it ends with its bakery, that nobody reads
 its memory, that nothing it says holds a secret of its role set, whatever it has to do with that, and that a
-failure says whether it was rescued.
+failure says whether it was rescued and what caused it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
 _OWNER_PID = "BAKERY_OWNER_PID"
+_MOST_CAUSES = 10
 # Steps hand up records under these names; they hold names and digests of ours, never a value of a role.
 # Everything else that is handed up (the messages of failed checks above all) is masked like any event, and so
 # are the names of files and packages in records, which machines chose.
@@ -233,6 +234,51 @@ def watch_outcomes() -> dict[str, str]:
     return outcomes
 
 
+def tell_causes() -> None:
+    """Put the cause of a failure into its event: ansible-core 2.19 and later keep it apart from the message,
+    as a chain of events that ends at the callbacks (ansible.module_utils._internal._messages).
+    """
+    callback: Any = import_module("ansible.plugins.loader").callback_loader.get(
+        "awx_display", class_only=True
+    )
+    for name in ("v2_runner_on_failed", "v2_runner_on_unreachable"):
+        setattr(callback, name, _telling(getattr(callback, name)))
+
+
+def _telling(original: Any) -> Any:
+    def telling(self: Any, result: Any, *arguments: Any, **options: Any) -> Any:
+        raw = getattr(result, "_return_data", None)  # where no chain is kept apart there is none of it
+        if isinstance(raw, dict):
+            _add_causes(raw, result._result)  # noqa: SLF001  # what the callback itself reads
+        return original(self, result, *arguments, **options)
+
+    return telling
+
+
+def _add_causes(raw: Any, shown: Any) -> None:
+    """Also for the items of a loop. What ``no_log`` hides is taken out of the event as a whole, with this."""
+    if not isinstance(raw, dict) or not isinstance(shown, dict):
+        return
+    causes = _chain(raw.get("exception"))
+    if causes:
+        shown["bakery_causes"] = causes
+    for ours, theirs in zip(raw.get("results") or (), shown.get("results") or (), strict=False):
+        _add_causes(ours, theirs)
+
+
+def _chain(summary: Any) -> list[str]:
+    """The messages of an error, the cause last; a part that an earlier one quotes already is left out."""
+    causes: list[str] = []
+    event = getattr(summary, "event", None)
+    while event is not None and len(causes) < _MOST_CAUSES:
+        text = str(getattr(event, "msg", "")).strip()
+        if text and not any(text.rstrip(".") in cause for cause in causes):
+            causes.append(text)
+        chain = getattr(event, "chain", None)
+        event = getattr(chain, "event", None) if getattr(chain, "follow", False) else None
+    return causes
+
+
 def censor_events(censor: Censor, outcomes: dict[str, str]) -> None:
     """Put the censor between ansible-runner's event callback and what it writes."""
     callback = import_module("ansible.plugins.loader").callback_loader.get("awx_display", class_only=True)
@@ -262,6 +308,7 @@ def main() -> None:
     watch_vaults(censor, (*sealed.needed, *sealed.others))
     opening.open_early(sealed, censor.ledger.add, censor.close)
     censor_events(censor, watch_outcomes())
+    tell_causes()
 
     sys.argv[0] = "ansible-playbook"
     playbook = import_module("ansible.cli.playbook")

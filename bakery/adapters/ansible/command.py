@@ -75,6 +75,5 @@ def _require_text(value: Any) -> None:
 
 
 def absolute_identity(identity: VaultIdentity, project_root: Path) -> str:
-    """``id@path`` with the path made absolute; ``default`` is what Ansible calls an identity without id."""
-    label, at, path = identity.text.rpartition("@")
-    return f"{label if at else 'default'}@{project_root / Path(path).expanduser()}"
+    """``id@path`` with the path made absolute. Ansible too has the id end at the first ``@``."""
+    return f"{identity.label}@{project_root / Path(identity.path).expanduser()}"

@@ -38,7 +38,8 @@ def drive(run: Run, watch: TaskWatch, *, cancel: Cancel, places: Places) -> RunR
     # thread is still importing, importing the package does.
     importlib.import_module("ansible_runner")
     with private_dir() as private:
-        listener = Listener(watch, PathShower(run.project_root, private.path))
+        roles_path = run.provision.roles_path if run.provision else ()
+        listener = Listener(watch, PathShower(run.project_root, private.path, roles_path))
         stopper = Stopper(private.run_id, cancel, run.timeouts)
         rc = _run_playbook(_runner_config(run, private, places), listener, stopper)
         failure = run_failure(listener, rc=rc, stopped=stopper.reason, timeouts=run.timeouts)

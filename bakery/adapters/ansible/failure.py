@@ -10,38 +10,19 @@ _TAIL_LINES = 15
 _TAIL_CHARACTERS = 2000
 _HIDDEN = "its output is hidden by no_log"
 
-# Troubles that many published roles have, by the words of the message that Ansible gives for them.
-_HINTS = (
-    (
-        re.compile(r"Conditional result .*was derived from value of type", re.DOTALL),
-        (
-            "since ansible-core 2.19 a condition must be true or false, not a string or a list: the role"
-            " needs a newer version, or a filter such as '| bool' or '| length > 0' in this condition"
-        ),
-    ),
-    (
-        re.compile(
-            r"Decryption failed|password or secret must be specified|no vault secrets (?:were )?found"
-        ),
-        "name the password file or client script of this vault under 'vault' in bakery.yml",
-    ),
-    (
-        re.compile(r"/usr/bin/python3?: not found|python3?: No such file|interpreter.*was not found"),
-        "the base has no Python 3; add it to the base's packages",
-    ),
-)
+# What every failure of a module begins with: it says nothing.
+_EMPTY_CAUSES = frozenset({"Task failed", "Module failed", "Action failed"})
+# As Python shows an OSError; what it names may be bytes.
+_ERRNO = re.compile(r"\[Errno \d+\] ([^:'\[\]]+): b?'([^']*)'")
 
 
 def failure_message(result: Mapping[str, Any]) -> str:
-    """The message of a module's result, with the end of its output when that says more, and a hint where one
-    is known.
-    """
+    """The message of a module's result with its cause, and the end of its output when that says more."""
     failed = _failed_item(result) or result
     if "censored" in failed:
         return _HIDDEN
     parts = [_message(failed), *_outputs(failed)]
-    text = "\n".join(part for part in parts if part) or "the module gave no reason"
-    return with_hint(text)
+    return "\n".join(part for part in parts if part) or "the module gave no reason"
 
 
 def failure_details(result: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -50,17 +31,12 @@ def failure_details(result: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(details) if isinstance(details, Mapping) else {}
 
 
-def with_hint(text: str) -> str:
-    """The text and, on a line of its own, what is known about the trouble it describes."""
-    for pattern, hint in _HINTS:
-        if pattern.search(text):
-            return f"{text}\nhint: {hint}"
-    return text
-
-
 def _failed_item(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The first failed item of a loop; its own result says more than "One or more items failed"."""
+    """The first failed item of a loop, or of the modules that gather facts: its own result says more."""
     items = result.get("results")
+    modules = result.get("failed_modules")
+    if isinstance(modules, Mapping):
+        return next((one for one in modules.values() if isinstance(one, Mapping)), None)
     if not isinstance(items, list):
         return None
     results = (item for item in items if isinstance(item, Mapping))
@@ -72,9 +48,23 @@ def _message(result: Mapping[str, Any]) -> str:
     text = message if isinstance(message, str) else repr(message)
     if isinstance(result.get("assertion"), str):
         text = f"{text}: {result['assertion']}"
+    for raw, cause in _causes(result):
+        if cause not in text and raw not in text:
+            text = f"{text.rstrip('. ')}: {cause}" if text else cause
     if isinstance(result.get("rc"), int) and result.get("cmd"):
         text = f"{text} (rc {result['rc']})"
-    return text.strip().removeprefix("Task failed: ")
+    return text.strip().removeprefix("Task failed: ").removeprefix("Module failed: ")
+
+
+def _causes(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the failure comes from, as ansible-core 2.19 and later tell it (child.py), the cause last: each as
+    it is told, and as it reads better.
+    """
+    causes = result.get("bakery_causes")
+    if not isinstance(causes, list):
+        return []
+    texts = [str(cause).strip().rstrip(".") for cause in causes]
+    return [(text, _ERRNO.sub(r"\1: \2", text)) for text in texts if text and text not in _EMPTY_CAUSES]
 
 
 def _outputs(result: Mapping[str, Any]) -> list[str]:

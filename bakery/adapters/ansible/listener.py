@@ -8,8 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakery.adapters.ansible.failure import failure_details, failure_message
+from bakery.adapters.ansible.hints import with_hint
 from bakery.adapters.ansible.paths import PathShower
-from bakery.model.run import FailureKind, HandedUp, RunFailure, TaskEnded, TaskProgress, TaskStarted
+from bakery.model.run import (
+    PROVISION_PLAY,
+    FailureKind,
+    HandedUp,
+    RunFailure,
+    TaskEnded,
+    TaskProgress,
+    TaskStarted,
+    TaskWarning,
+)
 from bakery.ports import TaskWatch
 
 Event = Mapping[str, Any]
@@ -22,6 +32,7 @@ _SOURCE = re.compile(r"\s*\nOrigin: (\S+?:\d+)(?::\d+)?\n.*", re.DOTALL)
 _FATAL = {"runner_on_failed": FailureKind.TASK, "runner_on_unreachable": FailureKind.UNREACHABLE}
 _NOT_FATAL = frozenset({"rescued", "ignored"})
 _OUTPUT_LINES = 400
+_MOST_WARNINGS = 100
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,14 @@ class Listener:
         up = data.get("bakery") if isinstance(data, Mapping) else None
         return up if isinstance(up, Mapping) else {}
 
+    def explained(self, text: str, role: str | None) -> str:
+        """A message of Ansible's with short paths, and with a hint where one is known; ``role`` failed."""
+        return with_hint(self._paths.text(text), self._paths.project_root, of_role=role is not None)
+
+    def role_of(self, path: str | None) -> str | None:
+        """See ``PathShower.role_of``."""
+        return self._paths.role_of(path)
+
     def read(self, event: Event) -> None:
         """Take in one event as ansible-runner gives it."""
         kind = str(event.get("event", ""))
@@ -99,7 +118,7 @@ class Listener:
             place = self._place(data)
             self.failure = RunFailure(
                 kind=_FATAL[event],
-                message=self._paths.text(failure_message(_result(data))),
+                message=self.explained(failure_message(_result(data)), _role_at(place)),
                 play=place.play,
                 role=place.role,
                 task=place.task,
@@ -110,6 +129,8 @@ class Listener:
 
     def _task_ended(self, data: Mapping[str, Any], status: str) -> None:
         place = self._place(data)
+        for text in _warnings(_result(data)):
+            self._warn(text, _role_at(place))
         self._watch(TaskEnded(place.play, place.role, place.task, status, float(data.get("duration") or 0.0)))
 
     def _no_host(self, data: Mapping[str, Any]) -> None:
@@ -129,11 +150,19 @@ class Listener:
         if _PROGRESS.match(plain):
             self._watch(TaskProgress(_PROGRESS.sub("", plain)))
         elif _WARNING.match(plain):
-            warning = _SOURCE.sub(r" (\1)", _WARNING.sub("", plain))
-            if warning not in self.warnings:
-                self.warnings.append(warning)
+            origin = _SOURCE.search(plain)
+            role = self.role_of(origin[1]) if origin else _role_at(self.place)
+            self._warn(_SOURCE.sub(r" (\1)", _WARNING.sub("", plain)), role)
         elif plain and len(self.output) < _OUTPUT_LINES:
             self.output.append(plain)
+
+    def _warn(self, text: str, role: str | None) -> None:
+        """Tell a warning once, with the role that it is about."""
+        plain = self._paths.text(text.strip())
+        warning = f"role '{role}': {plain}" if role else plain
+        if warning not in self.warnings and len(self.warnings) < _MOST_WARNINGS:
+            self.warnings.append(warning)
+            self._watch(TaskWarning(warning))
 
     def _place(self, data: Mapping[str, Any]) -> TaskPlace:
         path = data.get("task_path")
@@ -148,6 +177,19 @@ class Listener:
 def _result(data: Mapping[str, Any]) -> Mapping[str, Any]:
     result = data.get("res")
     return result if isinstance(result, Mapping) else {}
+
+
+def _role_at(place: TaskPlace | None) -> str | None:
+    """The role of the project that a task belongs to; None for the steps of a target."""
+    return place.role if place and place.play.startswith(PROVISION_PLAY) else None
+
+
+def _warnings(result: Mapping[str, Any]) -> list[str]:
+    """What a module warned of, also for the items of a loop. Output that is hidden warns of nothing."""
+    items = result.get("results")
+    found = [result, *(items if isinstance(items, list) else ())]
+    told = [one.get("warnings") for one in found if isinstance(one, Mapping) and "censored" not in one]
+    return [str(text) for texts in told if isinstance(texts, list) for text in texts]
 
 
 def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bakery.adapters.ansible.failure import with_hint
 from bakery.adapters.ansible.listener import Listener
 from bakery.model.project import Timeouts
-from bakery.model.run import FailureKind, RunFailure
+from bakery.model.run import PROVISION_PLAY, FailureKind, RunFailure
 
 _ERROR = re.compile(r"^(?:\[ERROR\]: *|ERROR! *)")
 # A file that is encrypted as a whole has no lines.
@@ -36,8 +35,14 @@ def run_failure(
 def _stopped(listener: Listener, reason: FailureKind, timeouts: Timeouts) -> RunFailure:
     messages = {
         FailureKind.CANCELLED: "interrupted",
-        FailureKind.IDLE: f"stopped after {timeouts.idle_s} s without any event",
-        FailureKind.TIMEOUT: f"stopped after {timeouts.total_s} s, the time that a role may take in all",
+        FailureKind.IDLE: (
+            f"stopped after {timeouts.idle_s} s without any event\nhint: a task gives no sign of life until it"
+            " ends; if this one takes so long, write a longer time at defaults.timeouts.idle in bakery.yml"
+        ),
+        FailureKind.TIMEOUT: (
+            f"stopped after {timeouts.total_s} s, the time that a role may take in all\nhint: if it needs"
+            " more, write a longer time at defaults.timeouts.total in bakery.yml"
+        ),
     }
     place = listener.place
     if place is None:
@@ -53,14 +58,21 @@ def _stopped(listener: Listener, reason: FailureKind, timeouts: Timeouts) -> Run
 
 
 def _ansible_failure(listener: Listener, rc: int | None) -> RunFailure:
-    """Ansible gave up before or between tasks: its own sentence and place out of what it printed."""
+    """Ansible gave up before or between tasks: its own sentence and place out of what it printed.
+
+    It is a role's failure if that place is in a role of the project.
+    """
     lines = [line for text in listener.output for line in text.splitlines()]
     origins = (match["path"] for line in lines if (match := _ORIGIN.match(line)))
     sentence = _sentence(lines) or _ended_without_a_word(rc)
+    path = next(origins, None)
+    role = listener.role_of(path)
     return RunFailure(
         kind=FailureKind.ANSIBLE,
-        message=with_hint(sentence),
-        path=next(origins, None),
+        message=listener.explained(sentence, role),
+        play=f"{PROVISION_PLAY}{role}" if role else None,
+        role=role,
+        path=path,
     )
 
 

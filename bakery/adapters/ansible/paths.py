@@ -11,11 +11,20 @@ _COLLECTIONS = "ansible_collections/"
 @dataclass(frozen=True)
 class PathShower:
     """Shows the paths of a run. ``private`` is the run's private directory, whose folder ``project`` mirrors
-    the project.
+    the project; ``roles_path`` is where the run finds roles.
     """
 
     project_root: Path
     private: Path
+    roles_path: tuple[Path, ...] = ()
+
+    def role_of(self, path: str | None) -> str | None:
+        """The role that a ``file:line`` of the run belongs to, as ``task_path`` shows it; None for others."""
+        for folder in self.roles_path if path else ():
+            shown = self.task_path(f"{folder}/")
+            if shown and path and path.startswith(shown):
+                return path.removeprefix(shown).partition("/")[0]
+        return None
 
     def task_path(self, path: str) -> str | None:
         """A task's ``file:line``, short; None for a task of the generated play."""

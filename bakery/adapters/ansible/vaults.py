@@ -125,7 +125,7 @@ def _no_password(value: VaultText, project: Project) -> BakeryError:
 def _identity_trouble(identity: VaultIdentity, said: str, project: Project) -> BakeryError:
     found = ((pattern.search(said), text) for pattern, text in _TROUBLES)
     trouble = next((text.format(*match.groups()) for match, text in found if match), f"is no use: {said}")
-    path = identity.text.rpartition("@")[2].removeprefix(f"{project.root}/")
+    path = identity.path.removeprefix(f"{project.root}/")
     runs = "failed" in trouble or "knows" in trouble
     return InputError(
         f"the vault {'client' if runs else 'password file'} '{path}' {trouble}",

@@ -10,7 +10,7 @@ from bakery.cli.documents import Artifact, BakeDocument, BakeResultBody, Checks,
 from bakery.cli.output import Paint
 from bakery.cli.tables.artifacts import artifact_body, artifact_facts
 from bakery.cli.tables.grid import Cell, Column, grid
-from bakery.cli.text import clean, escaped, plural, seconds, short, size
+from bakery.cli.text import clean, escaped, one_line, plural, seconds, short, size
 from bakery.errors import ExitCode
 from bakery.model.records import CheckReport
 from bakery.model.result import BakeResult, Irreproducible, LayerResult, Status
@@ -32,21 +32,30 @@ def exit_code_of(results: Sequence[BakeResult]) -> int:
 
 
 def success_text(result: BakeResult, paint: Paint, *, target: str | None = None) -> str:
-    """What was made and how to use it; one line for an image that was there. ``target``: to be named."""
+    """What was made and how to use it; one line for an image that was there, but for what to know of it.
+
+    ``target``: to be named.
+    """
     name = paint.bold(result.role_set) + (paint.dim(f" on {target}") if target else "")
     artifact = result.artifact or {}
     if result.status is Status.UNCHANGED:
         called = result.names[0] if result.names else short(str(artifact.get("id", "")))
-        return (
+        same = (
             f"{name}  {paint.green('unchanged')}  {called}  {paint.dim(short(str(artifact.get('id', ''))))}"
         )
+        return "\n".join([same, *_warnings(result, paint)])
     parts = [
         f"{name}  {paint.green('baked')} in {seconds(result.seconds)}{_verdict(result)}",
         *([_layers(result.layers, paint), ""] if result.layers else [""]),
     ]
     parts += [f"  {paint.dim(f'{label:7}')} {value}" for label, value in _facts(result) if value]
     parts += [_difference(one, paint) for one in result.irreproducible]
+    parts += _warnings(result, paint)
     return "\n".join(parts)
+
+
+def _warnings(result: BakeResult, paint: Paint) -> list[str]:
+    return [f"  {paint.yellow('warning')} {one_line(text)}" for text in result.warnings]
 
 
 def _verdict(result: BakeResult) -> str:
@@ -71,12 +80,14 @@ def failure_text(result: BakeResult, paint: Paint) -> str:
         for failure in result.checks.failures:
             lines.append(f"  {paint.red('✗')} {escaped(failure['check'])}")
             lines += [f"      {line}" for line in clean(failure["message"]).splitlines()]
+        lines += failed_units_lines(result.checks, paint)
         lines += [f"  {clean(error.hint)}"] if error.hint else []
     else:
         lines = [head, *(f"  {line}" for line in clean(str(error)).splitlines())]
     inside = _inside(result)
     if inside and inside not in (error.hint or ""):
         lines.append(f"  {inside}")
+    lines += _warnings(result, paint)
     lines += [f"  {paint.dim(f'{label:7}')} {value}" for label, value in _machine_facts(result)]
     return "\n".join(lines)
 
@@ -101,6 +112,8 @@ def _body(result: BakeResult) -> BakeResultBody:
     if result.machine:
         words = [str(word) for word in result.machine.get("shell", ())]
         body["machine"] = {"id": str(result.machine["id"]), "shell": words}
+    if result.warnings:
+        body["warnings"] = [clean(text) for text in result.warnings]
     if result.irreproducible:
         body["irreproducible"] = [
             {
@@ -142,7 +155,19 @@ def _layer_body(layer: LayerResult) -> LayerBody:
 
 
 def checks_body(report: CheckReport) -> Checks:
-    return {"passed": report.passed, "failed": report.failed, "report": report.report}
+    body: Checks = {"passed": report.passed, "failed": report.failed, "report": report.report}
+    if report.failed_units:
+        body["failed_units"] = [one["unit"] for one in report.failed_units]
+    return body
+
+
+def failed_units_lines(report: CheckReport, paint: Paint) -> list[str]:
+    """The units that failed in the machine and are no failed checks, each with the end of its journal."""
+    lines, told = list[str](), {failure["check"] for failure in report.failures}
+    for one in (one for one in report.failed_units if one["unit"] not in told):
+        lines.append(f"  {paint.yellow('unit')} {clean(one['unit'])} failed")
+        lines += [f"      {line}" for line in clean(one.get("journal", "")).splitlines()]
+    return lines
 
 
 def _layers(layers: Sequence[LayerResult], paint: Paint) -> str:

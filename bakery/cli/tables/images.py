@@ -176,7 +176,9 @@ def verify_document(image: ImageRecord, report: CheckReport, *, latest: bool) ->
 def verify_text(document: VerifyDocument, paint: Paint) -> str:
     checks, name = document["checks"], paint.bold(document["image"]["role_set"])
     if not checks["failed"]:
-        return f"{name}  {paint.green('verified')}: {plural(checks['passed'], 'check')} passed"
+        units = [f"  {paint.yellow('unit')} {clean(unit)} failed" for unit in checks.get("failed_units", ())]
+        said = f"{name}  {paint.green('verified')}: {plural(checks['passed'], 'check')} passed"
+        return "\n".join([said, *units])
     every = checks["passed"] + checks["failed"]
     lines = [f"{name}  {paint.red('failed')}: {checks['failed']} of {plural(every, 'check')} failed"]
     for failure in document["failures"]:

@@ -37,8 +37,9 @@ def command(session: Session, *, name: str, target: str | None) -> int:
         image = image_named(kitchen, name, target, session=session)
         check_role_sets(project, [image.role_set])
         plan = wiring.planner(project, kitchen, names=(image.role_set,), targets=(image.target,))()
-        one = plan.sets[0]
-        report = verify_again(kitchen.hiding(one.secrets), image, one.checks)
+        planned = plan.sets[0]
+        hiding = kitchen.hiding(planned.secrets)
+        report = verify_again(hiding, image, planned.checks, strict=planned.role_set.strict)
         document = verify_document(image, report, latest=is_latest(kitchen, image))
     answer(session, document, lambda paint: verify_text(document, paint))
     return int(ExitCode.CHECKS_FAILED if report.failed else ExitCode.OK)

@@ -279,3 +279,69 @@ def test_only_named_variables_of_the_environment_reach_ansible(
     names = {line.partition("=")[0] for line in result.up["env"]}
     assert "AWS_PROFILE" in names
     assert not names & {"SSH_AUTH_SOCK", "PYTHONPATH", "VIRTUAL_ENV", "PYTEST_CURRENT_TEST"}
+
+
+def test_the_cause_that_ansible_keeps_apart_is_told(kitchen: Kitchen) -> None:
+    kitchen.write(
+        "roles/web/tasks/main.yml",
+        """
+        - ansible.builtin.command: sometool --now
+          ignore_errors: true
+          register: once
+        - ansible.builtin.assert: {that: once is failed}
+        - ansible.builtin.command: sometool {{ item }}
+          loop: [1, 2]
+        """,
+    )
+    result = kitchen.run(WITH_MACHINE, provision=kitchen.provision("web"))
+    assert result.failure is not None
+    assert "No such file or directory" in result.failure.message
+    assert result.failure.message.count("sometool") == 1
+
+
+def test_a_cause_that_no_log_hides_stays_hidden(kitchen: Kitchen) -> None:
+    result = kitchen.run("""
+    - hosts: localhost
+      gather_facts: false
+      tasks:
+        - ansible.builtin.command: /SENTINEL/{{ item }}
+          loop: [1]
+          no_log: true
+    """)
+    assert result.failure is not None
+    assert "SENTINEL" not in result.failure.message
+
+
+def test_a_collection_that_is_not_there_is_the_roles_failure(kitchen: Kitchen) -> None:
+    kitchen.write("roles/web/tasks/main.yml", "- community.nothing.timezone: {name: Europe/Berlin}\n")
+    result = kitchen.run(WITH_MACHINE, provision=kitchen.provision("web"))
+    failure = result.failure
+    assert failure is not None
+    assert (failure.play, failure.role, failure.path) == (
+        "Apply role web",
+        "web",
+        "roles/web/tasks/main.yml:1",
+    )
+    assert "the collection community.nothing is not there" in failure.message
+    assert "machine" not in result.up
+
+
+def test_warnings_have_the_role_that_they_are_about(kitchen: Kitchen) -> None:
+    kitchen.write(
+        "roles/web/library/warning.py",
+        """
+        from ansible.module_utils.basic import AnsibleModule
+
+        module = AnsibleModule({})
+        module.warn("this is odd")
+        module.exit_json()
+        """,
+    )
+    kitchen.write(
+        "roles/web/tasks/main.yml", "- warning:\n- warning:\n- ansible.builtin.set_fact: {port: 1}\n"
+    )
+    result = kitchen.run(WITH_MACHINE, provision=kitchen.provision("web"))
+    assert result.failure is None
+    odd, reserved = result.warnings
+    assert odd == "role 'web': this is odd"
+    assert reserved.startswith("role 'web': Found variable using reserved name 'port'")

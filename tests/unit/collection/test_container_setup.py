@@ -12,6 +12,7 @@ from ansible_collections.bakery.images.plugins.module_utils.container_setup impo
     common_options,
     first_process,
     image_options,
+    prepare_inside,
 )
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import DebianSpec, make_tree
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
@@ -90,6 +91,16 @@ def test_owner_is_on_the_container() -> None:
     owner = Owner(bake="b1", pid=1, start=2, boot="c")
     options = common_options({"machine": "m", "home": "/h"}, owner)
     assert {"--label=io.bakery.owner=1:2:c", "--label=io.bakery.bake=b1", "--hostname=bakery"} <= set(options)
+
+
+def test_a_reboot_is_refused_by_systemd_and_by_logind(tmp_path: Path) -> None:
+    for name in ("inside", "units"):
+        (tmp_path / name).mkdir()
+    prepare_inside(str(tmp_path), "systemd")
+    units = tmp_path / "units"
+    assert (units / "reboot.target").readlink() == Path("/dev/null")
+    dropin = (units / "systemd-logind.service.d/bakery.conf").read_text()
+    assert "ExecStartPre=-/bin/mkdir -p /run/systemd/shutdown/scheduled" in dropin
 
 
 def test_tmpfs_is_where_nothing_may_stay() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils.machine_tree import (
     boots_systemd,
+    make_directory,
     make_stubs,
     resolve,
 )
@@ -44,6 +45,39 @@ def test_systemd_is_told_by_where_init_leads(tmp_path: Path, init: str, expected
 
 def test_tree_without_init_does_not_boot(tmp_path: Path) -> None:
     assert not boots_systemd(str(tmp_path))
+
+
+def test_a_directory_is_made_with_those_above_it(tmp_path: Path) -> None:
+    make_directory(str(tmp_path), "/srv/app/data")
+    assert (tmp_path / "srv/app/data").is_dir()
+    make_directory(str(tmp_path), "/srv/app/data/")
+    make_directory(str(tmp_path), "/")
+
+
+def test_a_directory_is_made_where_links_lead_inside_the_tree(tmp_path: Path) -> None:
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    (tree / "data").mkdir(parents=True)
+    outside.mkdir()
+    (tree / "srv").symlink_to("/data")
+    (tree / "out").symlink_to(outside)
+    (tree / "up").symlink_to("../../../../..")
+    for path in ("/srv/app", "/out/app", "/up/new/x", "/../../climbed"):
+        make_directory(str(tree), path)
+    assert (tree / "data/app").is_dir()
+    assert list(outside.iterdir()) == []
+    assert (tree / "new/x").is_dir()
+    assert (tree / "climbed").is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outside", "tree"]
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling link", "loop"])
+def test_a_directory_that_cannot_be_made_is_left_to_the_engine(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "f").touch() if kind == "file" else (tmp_path / "f").symlink_to(
+        "f" if kind == "loop" else "gone"
+    )
+    before = sorted(tmp_path.iterdir())
+    make_directory(str(tmp_path), "/f/below")
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_stubs_leave_the_times_of_directories(tmp_path: Path) -> None:

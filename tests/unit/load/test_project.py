@@ -210,6 +210,34 @@ defaults:
     assert (project.role_sets["web"].base, project.role_sets["web"].targets) == ("deb", ("null",))
 
 
+@pytest.mark.parametrize(
+    ("checks", "default", "strict", "paths"),
+    [
+        ("checks: [checks/web]", "", False, 1),
+        ("checks: strict", "", True, 0),
+        ("checks: lenient", "defaults: {checks: strict}", False, 0),
+        ("checks: [checks/web]", "defaults: {checks: strict}", True, 1),
+        ("checks: {mode: strict, paths: [checks/web]}", "", True, 1),
+        ("checks: {paths: [checks/web]}", "defaults: {checks: lenient}", False, 1),
+        ("checks: {mode: lenient}", "defaults: {checks: strict}", False, 0),
+    ],
+)
+def test_checks_may_be_strict(load: Load, checks: str, default: str, *, strict: bool, paths: int) -> None:
+    project = load(f"""\
+version: 1
+bases: {{deb: {{debian: {{suite: bookworm}}}}}}
+role_sets:
+  web: {{base: deb, roles: [app], {checks}}}
+  child: {{from: web}}
+  own: {{from: web, checks: strict}}
+{default}
+""")
+    assert (project.role_sets["web"].strict, len(project.role_sets["web"].checks)) == (strict, paths)
+    assert project.role_sets["child"].strict is strict
+    assert project.role_sets["own"].strict
+    assert len(project.role_sets["own"].checks) == paths
+
+
 def test_sections_may_be_left_empty(load: Load) -> None:
     text = MINIMAL.replace("roles: [common", "vars: , vars_files: , checks: , image: , roles: [common")
     assert load(text + "defaults:\n") == load(MINIMAL)

@@ -157,6 +157,13 @@ defaults:
   vault: {password_file: p, client: p, identities: [a@b]}
   timeouts: {idle: 1m, total: 1h}
 """,
+    "strict": """\
+version: 1
+role_sets:
+  a: {base: deb, roles: [x], checks: strict}
+  b: {base: deb, roles: [x], checks: {mode: lenient, paths: [p]}}
+defaults: {checks: strict}
+""",
 }
 VALUES = [
     "~", "''", "x", "X", "x y", "'x\\ny'", '"x\\0y"', "0", "1", "-1", "80", "65535", "65536", "80.0", "1.5", "1e3", ".inf",

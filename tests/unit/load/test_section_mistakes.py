@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.load.conftest import Mistakes
+from tests.unit.load.conftest import Load, Mistakes
 from tests.unit.load.test_project_mistakes import HEAD, expected
 
 # What follows HEAD, beginning on line 4, and the mistakes.
@@ -212,3 +212,58 @@ def test_mistake_in_a_section(text: str, sentences: list[str], mistakes: Mistake
 def test_mistake_in_a_base(text: str, sentences: list[str], mistakes: Mistakes, root: Path) -> None:
     whole = f"version: 1\nbases:\n  {text}\nrole_sets: {{web: {{base: b, roles: [app]}}}}"
     assert mistakes(whole) == expected(sentences, root)
+
+
+@pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        ("strct", "must be one of strict, lenient, not the text 'strct'; did you mean 'strict'?"),
+        ("checks/web", "must be a list of paths, not the text 'checks/web'; write [checks/web]"),
+        ("true", "must be a list of paths, not the truth value true; write [checks/web]"),
+    ],
+)
+def test_checks_are_paths_or_a_word(mistakes: Mistakes, checks: str, sentence: str) -> None:
+    assert mistakes(f"{HEAD}role_sets: {{web: {{base: deb, roles: [app], checks: {checks}}}}}") == [
+        f"bakery.yml:4: role_sets.web.checks {sentence}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ("PATH: '/opt/bin:$PATH'", "PATH"),
+        ("PATH: '${PATH}:/opt/bin'", "PATH"),
+        ("PATH: '/opt/bin${PATH:+:$PATH}'", "PATH"),
+        ("LD_LIBRARY_PATH: '/opt/lib:$LD_LIBRARY_PATH'", "LD_LIBRARY_PATH"),
+    ],
+)
+def test_a_variable_of_an_image_cannot_hold_its_own_old_value(
+    mistakes: Mistakes, setting: str, name: str
+) -> None:
+    (said,) = mistakes(f"""\
+version: 1
+bases: {{deb: {{debian: {{suite: bookworm}}}}}}
+role_sets:
+  web:
+    base: deb
+    roles: [app]
+    image:
+      env:
+        LANG: C.UTF-8
+        {setting}
+""")
+    assert said.startswith(f"bakery.yml:10: '{name}' would hold the text '${name}' itself")
+    assert "write its whole value" in said
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["PATH: '/opt/bin:$PATHS'", "PATH: /opt/$HOME", "PRICE: '5$'", "A: $B", "PATH: '$'", "A: '${AB}'"],
+)
+def test_a_dollar_sign_may_stand_in_a_variable_of_an_image(load: Load, setting: str) -> None:
+    text = f"""\
+version: 1
+bases: {{deb: {{debian: {{suite: bookworm}}}}}}
+role_sets: {{web: {{base: deb, roles: [app], image: {{env: {{{setting}}}}}}}}}
+"""
+    assert load(text).role_sets["web"].image.env

@@ -62,6 +62,22 @@ def test_what_opens_is_no_trouble(trouble) -> None:
     assert trouble(*values, broken="#!/bin/sh\nexit 1\n", password=PASSWORD) == []
 
 
+@pytest.mark.parametrize("label", ["", "prod@"])
+def test_a_path_may_have_an_at_sign(tmp_path: Path, label: str) -> None:
+    folder = tmp_path / "ws@tmp@2"
+    folder.mkdir()
+    (folder / "vault@pass").write_text(PASSWORD)
+    identity = VaultIdentity(f"{label}{folder}/vault@pass", Place("bakery.yml", 20))
+    of = replace(project(), root=tmp_path, vault=VaultSpec((identity,)))
+    require_open_vaults(of, (encrypted("a"),), cancel=Cancel())
+    (folder / "vault@pass").write_text("guessed")
+    with pytest.raises(InputErrors, match=r"cannot be decrypted with the vault password of bakery.yml:20"):
+        require_open_vaults(of, (encrypted("a"),), cancel=Cancel())
+    (folder / "vault@pass").unlink()
+    with pytest.raises(InputErrors, match=r"the vault password file 'ws@tmp@2/vault@pass' "):
+        require_open_vaults(of, (encrypted("a"),), cancel=Cancel())
+
+
 def test_a_wrong_password_is_told_for_each_value(trouble) -> None:
     values = (
         encrypted("a"),

@@ -17,6 +17,10 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from ansible_collections.bakery.images.plugins.module_utils import pytest_machine
+from ansible_collections.bakery.images.plugins.module_utils.checked_machine import (
+    find_end,
+    find_failed_units,
+)
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 
 _PLUGIN = "bakery_pytest_machine"
@@ -30,18 +34,24 @@ class CheckRun:
     """What to run: files or directories, in the machine that the words ``exec_words`` lead into.
 
     ``report`` is where the JSON report goes, if there is to be one, ``root`` what names of checks are
-    relative to; seconds.
+    relative to; seconds. ``container`` is the name of the container that the machine is, if it is one;
+    ``failed_units`` of systemd failed while it booted, each of which is a failed check if the checks are
+    ``strict``.
     """
 
     paths: tuple[str, ...]
     exec_words: tuple[str, ...]
     report: str | None = None
     root: str | None = None
+    container: str | None = None
+    failed_units: tuple[str, ...] = ()
+    strict: bool = False
     timeout_s: int = 1800
 
 
 def run_checks(run: CheckRun) -> dict[str, Any]:
-    """Run the checks; returns ``{passed, failed, skipped, report, failures: [{check, message}]}``.
+    """Run the checks; returns ``{passed, failed, skipped, report, failures: [{check, message}], failed_units:
+    [{unit, journal}]}``.
 
     Without a report to write there is also ``results: [{check, outcome, seconds, message}]``. Finding no
     check at all is a failure. MachineFailure if pytest cannot run.
@@ -54,6 +64,7 @@ def run_checks(run: CheckRun) -> dict[str, Any]:
         outcome: dict[str, Any] = {"passed": 0, "failed": 0, "skipped": 0, "checks": []}
     else:
         outcome = _run_pytest(run)
+    _look_at_machine(run, outcome)
     if run.report:
         _write_report(run.report, outcome)
     failures = [
@@ -62,8 +73,34 @@ def run_checks(run: CheckRun) -> dict[str, Any]:
         if check["outcome"] == "failed"
     ]
     counts = {name: outcome[name] for name in ("passed", "failed", "skipped")}
-    told = {**counts, "report": run.report, "failures": failures}
+    told = {**counts, "report": run.report, "failures": failures, "failed_units": outcome["failed_units"]}
     return told if run.report else {**told, "results": outcome["checks"]}
+
+
+def _look_at_machine(run: CheckRun, outcome: dict[str, Any]) -> None:
+    """Add to the outcome what became of the machine: that it ended, and the units that failed in it.
+
+    What a check says that was not over when the machine ended is about nothing else.
+    """
+    end = find_end(run.container) if outcome["failed"] and run.container else None
+    if end:
+        for check in outcome["checks"]:
+            if check["outcome"] == "failed" and check.get("ended", end.at) >= end.at:
+                check["message"] = "the machine ended before this check did"
+    units = dict.fromkeys(run.failed_units, "")
+    if not end:
+        units |= find_failed_units(run.exec_words, run.failed_units, more=outcome["failed"] > 0)
+    outcome["failed_units"] = [{"unit": unit, "journal": journal} for unit, journal in units.items()]
+    for unit in run.failed_units if run.strict else ():
+        _add_failure(outcome, unit, f"this unit failed while the machine booted\n{units[unit]}".strip())
+    if end:
+        _add_failure(outcome, "the machine", end.sentence)
+
+
+def _add_failure(outcome: dict[str, Any], check: str, message: str) -> None:
+    """One more failed check, before all others."""
+    outcome["checks"].insert(0, {"check": check, "outcome": "failed", "seconds": 0.0, "message": message})
+    outcome["failed"] += 1
 
 
 def _run_pytest(run: CheckRun) -> dict[str, Any]:

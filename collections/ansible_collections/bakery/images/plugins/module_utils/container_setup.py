@@ -104,6 +104,7 @@ def prepare_inside(directory: str, init: str) -> None:
         os.mkdir(dropin)
         with open(os.path.join(dropin, "bakery.conf"), "w", encoding="utf-8") as out:
             out.write(f"[Unit]\nConditionPathExists=!{INSIDE}\n")
+    _refuse_reboots(units)
     if init == "pause":
         # A static program of the engine's own that does nothing but wait for children (catatonit -P).
         program = shutil.which("catatonit") or shutil.which(
@@ -117,3 +118,17 @@ def prepare_inside(directory: str, init: str) -> None:
     for name in ("enter.py", "serve.py"):
         with open(os.path.join(directory, name), "w", encoding="utf-8") as out:
             out.write(inspect.getsource(executor_client))
+
+
+def _refuse_reboots(units: str) -> None:
+    """Have systemd refuse to reboot, at once and with a word: the machine would end, and Ansible's module
+    reboot wait ten minutes for it to come back.
+
+    ``shutdown`` has logind do it later (systemd-logind.service(8)), which is refused too late to be told: where
+    a directory is in the place of logind's note, it cannot be scheduled, and is tried at once.
+    """
+    os.symlink("/dev/null", os.path.join(units, "reboot.target"))
+    dropin = os.path.join(units, "systemd-logind.service.d")
+    os.mkdir(dropin)
+    with open(os.path.join(dropin, "bakery.conf"), "w", encoding="utf-8") as out:
+        out.write("[Service]\nExecStartPre=-/bin/mkdir -p /run/systemd/shutdown/scheduled\n")

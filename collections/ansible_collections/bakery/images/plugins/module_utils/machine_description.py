@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.base_environment import base_environment
 from ansible_collections.bakery.images.plugins.module_utils.container_setup import INSIDE
 from ansible_collections.bakery.images.plugins.module_utils.executor_client import Way
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
@@ -20,8 +21,10 @@ _PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3")
 
 
 def task_environment(journal: Journal) -> dict[str, str]:
-    """What every command of a bake sees (https://reproducible-builds.org/specs/source-date-epoch/)."""
-    environment = {"PYTHONDONTWRITEBYTECODE": "1"}
+    """What every command of a bake sees: the environment of the base, as RUN in a Containerfile does, and ours
+    (https://reproducible-builds.org/specs/source-date-epoch/).
+    """
+    environment = {**base_environment(journal.details.get("env") or ()), "PYTHONDONTWRITEBYTECODE": "1"}
     if journal.kind == "bake":
         environment |= {"SOURCE_DATE_EPOCH": str(journal.epoch), "PYTHONHASHSEED": "0"}
         if journal.details.get("apt"):
@@ -82,7 +85,7 @@ def _hostvars(journal: Journal, directory: str, environment: dict[str, str]) -> 
         "ansible_bakery_engine": journal.details["engine"],
         "ansible_bakery_directory": directory,
         "ansible_bakery_environment": environment,
-        "ansible_python_interpreter": python_of(tree) or _PYTHONS[0],
+        "ansible_python_interpreter": find_python(tree, environment.get("PATH", "")) or _PYTHONS[0],
         "ansible_remote_tmp": "/run/bakery-ansible",
         "ansible_async_dir": "/run/bakery-async",
         "ansible_system_tmpdirs": ["/tmp"],  # noqa: S108  # the machine's own, a tmpfs
@@ -94,6 +97,7 @@ def _hostvars(journal: Journal, directory: str, environment: dict[str, str]) -> 
     return hostvars
 
 
-def python_of(tree: str) -> str | None:
-    """The Python of a machine. Where there is none, a role may install one in the first of these places."""
-    return next((path for path in _PYTHONS if resolve(tree, path)), None)
+def find_python(tree: str, search_path: str) -> str | None:
+    """The Python 3 of a machine's tree: the system's own, else the first on the base's PATH."""
+    named = (f"{folder}/python3" for folder in search_path.split(":") if folder.startswith("/"))
+    return next((path for path in (*_PYTHONS, *named) if resolve(tree, path)), None)

@@ -51,6 +51,25 @@ def boots_systemd(tree: str) -> bool:
     return init is not None and os.path.basename(init) == "systemd" and os.access(init, os.X_OK)
 
 
+def make_directory(tree: str, path: str) -> None:
+    """Make the directory ``path`` of a tree in which nothing runs, links followed as inside the tree.
+
+    As engines make the working directory of an image that they start. What cannot be made is left to the
+    engine, which has a sentence for it.
+    """
+    place = tree
+    for part in path.split("/"):
+        inside = f"{place[len(tree) :]}/{part}"
+        found = resolve(tree, inside)
+        if found is None:
+            found = f"{place}/{part}"
+            try:
+                os.mkdir(found, 0o755)
+            except OSError:
+                return
+        place = found
+
+
 def make_stubs(tree: str, stubs: Iterable[str]) -> tuple[str, ...]:
     """Create the mount points that are missing in a tree; returns their paths.
 

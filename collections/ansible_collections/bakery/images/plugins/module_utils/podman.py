@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
@@ -31,11 +32,12 @@ _WANTED_LIMITS = (("nofile", resource.RLIMIT_NOFILE, 65536), ("nproc", resource.
 
 @dataclass(frozen=True)
 class Container:
-    """A container as the engine reports it."""
+    """A container as the engine reports it; ``finished`` is when it ended, in seconds since 1970, if it did."""
 
     name: str
     running: bool
     exit_code: int
+    finished: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,12 @@ class Podman:
             raise MachineFailure(_sentence("inspect a container", done.stderr))
         record = json.loads(done.stdout)[0]
         state = record["State"]
-        return Container(name, running=bool(state["Running"]), exit_code=int(state.get("ExitCode") or 0))
+        return Container(
+            name,
+            running=bool(state["Running"]),
+            exit_code=int(state.get("ExitCode") or 0),
+            finished=None if state["Running"] else _moment(str(state.get("FinishedAt") or "")),
+        )
 
     def logs(self, name: str, lines: int) -> str:
         """The last lines a container wrote; empty if there are none to be had."""
@@ -209,6 +216,19 @@ def needed_ulimit_options() -> list[str]:
 def label_options(labels: dict[str, Any]) -> list[str]:
     """Options that put ``io.bakery.<key>=<value>`` on a container."""
     return [f"--label={LABEL}.{key}={value}" for key, value in sorted(labels.items())]
+
+
+def _moment(text: str) -> float | None:
+    """Seconds since 1970 of an RFC 3339 time, whose fraction may have nine digits; None if it is none."""
+    seconds, dot, rest = text.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    try:
+        moment = datetime.fromisoformat(f"{seconds}{rest[len(digits) :]}".replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    # An engine that does not know says the year 1.
+    whole = moment.timestamp() if moment.year > 1970 and moment.tzinfo else None
+    return whole if whole is None or not dot else whole + float(f"0.{digits or 0}")
 
 
 def _sentence(action: str, stderr: str) -> str:

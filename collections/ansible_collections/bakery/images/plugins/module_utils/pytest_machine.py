@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 try:
@@ -81,6 +82,7 @@ class Reporter:
         """A phase of a check ended."""
         check = self._checks.setdefault(report.nodeid, {"outcome": "passed", "seconds": 0.0, "message": ""})
         check["seconds"] = round(check["seconds"] + report.duration, 3)
+        check["ended"] = round(time.time(), 3)
         if report.outcome == "passed" or check["outcome"] == "failed":
             return
         check["outcome"] = report.outcome

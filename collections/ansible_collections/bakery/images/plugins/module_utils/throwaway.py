@@ -22,6 +22,7 @@ from ansible_collections.bakery.images.plugins.module_utils.container_setup impo
     image_options,
     prepare_inside,
 )
+from ansible_collections.bakery.images.plugins.module_utils.engine_files import look_at_engine_files
 from ansible_collections.bakery.images.plugins.module_utils.executor_client import NoExecutor
 from ansible_collections.bakery.images.plugins.module_utils.executor_start import start_executor
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
@@ -29,8 +30,9 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import L
 from ansible_collections.bakery.images.plugins.module_utils.machine_command import MachineCommand
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import (
     exec_words,
-    python_of,
+    find_python,
     server_program,
+    task_environment,
     way_into,
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import (
@@ -45,7 +47,10 @@ from ansible_collections.bakery.images.plugins.module_utils.machine_processes im
     ended_by,
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_reach import write_reach
-from ansible_collections.bakery.images.plugins.module_utils.machine_tree import make_stubs
+from ansible_collections.bakery.images.plugins.module_utils.machine_tree import (
+    make_directory,
+    make_stubs,
+)
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import (
     copy_root_attributes,
     mount_overlay,
@@ -69,7 +74,7 @@ _LAST_LINES = 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to launch: layers (lowest first), times in seconds."""
+    """What to launch: layers (lowest first), times in seconds; ``env`` is the ``Env`` of the base image."""
 
     machine_id: str
     parents: tuple[str, ...]
@@ -80,6 +85,7 @@ class Wanted:
     apt_max_age_s: int = 86_400
     config: dict[str, Any] | None = None
     kept: str = ""
+    env: tuple[str, ...] = ()
     settle_s: float = 0.5
 
     @property
@@ -202,7 +208,12 @@ class Throwaways:
             parents=wanted.parents,
             mounts=(self.machines.path(wanted.machine_id, "merged"),),
             epoch=wanted.epoch,
-            details={"apt_scope": wanted.apt_scope, "kept": wanted.kept, "engine": self.engine.path},
+            details={
+                "apt_scope": wanted.apt_scope,
+                "kept": wanted.kept,
+                "engine": self.engine.path,
+                "env": list(wanted.env),
+            },
         )
 
     def _start(self, journal: Journal, wanted: Wanted, lowerdirs: Sequence[str]) -> Journal:
@@ -214,6 +225,7 @@ class Throwaways:
         copy_root_attributes(os.path.join(self.store.root, lowerdirs[0]), upper)
         mount_overlay(self.store.root, lowerdirs, at=tree, upper=upper, work=os.path.join(directory, "work"))
         stubs = make_stubs(tree, MOUNT_STUBS)
+        make_directory(tree, (wanted.config or {}).get("WorkingDir") or "/")
         init, command = first_process(wanted.config, tree)
         prepare_inside(directory, init)
         labels = {"machine": journal.id, "home": self.store.root, "kind": journal.kind}
@@ -232,9 +244,10 @@ class Throwaways:
         start = process_start(pid)
         if start is None:
             raise MachineFailure(self._exited(name))
-        journal = self.machines.update(journal, pid=pid, start=start)
+        details = {**journal.details, "engine_files": look_at_engine_files(pid)}
+        journal = self.machines.update(journal, pid=pid, start=start, details=details)
         write_reach(directory, exec_words(journal, directory), server_program(directory))
-        self._start_executor(journal, python_of(tree))
+        self._start_executor(journal, find_python(tree, task_environment(journal).get("PATH", "")))
         return journal
 
     def _start_executor(self, journal: Journal, interpreter: str | None) -> None:

@@ -122,6 +122,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.checkpoint import Checkpoint, checkpoint
+from ansible_collections.bakery.images.plugins.module_utils.engine_files import lost_writes
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
 from ansible_collections.bakery.images.plugins.module_utils.wire import run_module
 
@@ -153,9 +154,16 @@ def freeze(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
     wanted = Checkpoint(
         epoch=params["epoch"], about=about, compression=params["compression"], keep=tuple(params["keep"])
     )
+    who = f"role '{params['role']}': " if params["role"] else ""
+    lost = [f"{who}{one}" for one in lost_writes(journal.pid or 0, journal.details.get("engine_files") or {})]
     frozen = checkpoint(throwaways, journal, wanted)
     sealed = {"removed": frozen.sealed.removed, "clamped": frozen.sealed.clamped}
-    return {"changed": True, "layer": frozen.layer, "sealed": sealed, "warnings": frozen.sealed.notes}
+    return {
+        "changed": True,
+        "layer": frozen.layer,
+        "sealed": sealed,
+        "warnings": [*frozen.sealed.notes, *lost],
+    }
 
 
 if __name__ == "__main__":

@@ -56,6 +56,13 @@ options:
     description: Package lists older than this, in seconds, are fetched anew at launch.
     type: int
     default: 86400
+  env:
+    description:
+      - Environment of the base image, C(NAME=value) each, as its configuration has it.
+      - Tasks see it, as RUN in a Containerfile does; a PATH in it gets the usual directories at its end.
+    type: list
+    elements: str
+    default: []
   image:
     description:
       - Manifest digest or name of a captured image to run instead of O(parents), with the image's own
@@ -150,8 +157,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.bakery.images.plugins.module_utils.captured_image import captured_image
+from ansible_collections.bakery.images.plugins.module_utils.engine_files import odd_tmp
 from ansible_collections.bakery.images.plugins.module_utils.failed_tree import keep_failed
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
+from ansible_collections.bakery.images.plugins.module_utils.loopback_proxy import loopback_proxies
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
@@ -172,6 +181,7 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "epoch": {"type": "int", "default": 0},
             "apt_scope": {"type": "str", "default": ""},
             "apt_max_age": {"type": "int", "default": 86400},
+            "env": {"type": "list", "elements": "str", "default": []},
             "image": {"type": "str"},
             "read_all": {"type": "bool", "default": False},
             "settle_s": {"type": "float", "default": 0.5},
@@ -205,6 +215,9 @@ def ensure_started(throwaways: Throwaways, params: dict[str, Any], *, apply: boo
         return {"changed": True}
     launched = throwaways.launch(_wanted(throwaways, params))
     warnings = [f"{unit} failed while the machine booted" for unit in launched.failed_units]
+    warnings += odd_tmp(os.path.join(directory, "merged"))
+    if launched.journal.kind == "bake":
+        warnings += loopback_proxies(os.environ)
     machine = describe(launched.journal, directory, address=launched.address, failed=launched.failed_units)
     return {"changed": True, "machine": machine, "warnings": warnings}
 
@@ -252,6 +265,7 @@ def _wanted(throwaways: Throwaways, params: dict[str, Any]) -> Wanted:
         apt_max_age_s=params["apt_max_age"],
         config=config,
         kept=params["kept"],
+        env=tuple(params["env"]),
         settle_s=params["settle_s"],
     )
 

@@ -14,7 +14,7 @@ short_description: Run testinfra checks against a machine
 description:
   - Runs pytest with testinfra in a process of its own, each command of a check in the machine.
   - Reports how the checks went; failing checks do not fail the task.
-  - Finding no check in O(checks) counts as a failed check.
+  - Finding no check in O(checks) counts as a failed check, and so does a machine that ends while they run.
   - Nothing is written beside the checks (no cache, no compiled Python).
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
@@ -53,6 +53,21 @@ options:
   root:
     description: Directory that the names of checks in reports are relative to.
     type: path
+  container:
+    description:
+      - Name of the container that the machine is, if it is one, as C(machine.hostvars.ansible_bakery_container)
+        of M(bakery.images.container_machine) has it. Where it ends while the checks run, its engine is asked
+        for its exit code and its last words.
+    type: str
+  failed_units:
+    description: Units of systemd that failed while the machine booted, as the modules that boot one return them.
+    type: list
+    elements: str
+    default: []
+  strict:
+    description: Whether each of O(failed_units) counts as a failed check.
+    type: bool
+    default: false
   timeout:
     description: How long all checks together may take, in seconds.
     type: int
@@ -103,6 +118,12 @@ checks:
       description: Each failed check and its assertion, as C(check) and C(message).
       type: list
       elements: dict
+    failed_units:
+      description:
+        - Units of systemd that failed in the machine, with the end of their journal, as C(unit) and C(journal).
+        - Those that failed since it booted are looked for only if a check failed.
+      type: list
+      elements: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -118,6 +139,9 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
             "exec": {"type": "list", "elements": "str", "required": True},
             "report": {"type": "path"},
             "root": {"type": "path"},
+            "container": {"type": "str"},
+            "failed_units": {"type": "list", "elements": "str", "default": []},
+            "strict": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 1800},
         },
     )
@@ -127,6 +151,9 @@ def main(make_module: type[AnsibleModule] = AnsibleModule) -> None:
         exec_words=tuple(params["exec"]),
         report=params["report"],
         root=params["root"],
+        container=params["container"],
+        failed_units=tuple(params["failed_units"]),
+        strict=params["strict"],
         timeout_s=params["timeout"],
     )
     try:
