@@ -25,6 +25,7 @@ from bakery.cli.session import Session
 from bakery.cli.tables.bake import bake_document, failure_text, success_text
 from bakery.cli.tables.diff import diff_text
 from bakery.cli.tables.images import (
+    Lists,
     image_body,
     images_document,
     images_text,
@@ -108,7 +109,7 @@ ANSWERS: dict[str, Callable[[Paint], str]] = {
     "bake, failed without checks": lambda paint: failure_text(replace(FAILURE, checks=None), paint),
     "images": lambda paint: images_text(images_document([IMAGE]), paint),
     "show": lambda paint: show_text(
-        show_document(VIEW, latest=True), paint, packages=True, run=HOSTILE
+        show_document(VIEW, latest=True), paint, lists=Lists(packages=True, sealed=True), run=HOSTILE
     ),
     "verify": lambda paint: verify_text(verify_document(IMAGE, FAILED, latest=True), paint),
     "diff": diff,
