@@ -227,7 +227,8 @@ class AptCache:
         """Directories of the machine's own with the owners and modes that the tree's have."""
         for part in ("given", "upper", "work", "merged"):
             os.makedirs(self._path(name, part))
-        for suffix in ("", "/partial"):
+        # apt makes what is missing of them when it installs, which would look like an update.
+        for suffix in ("", "/partial", *(["/auxfiles"] if name == "lists" else ())):
             directory = self._path(name, "upper") + suffix
             os.makedirs(directory, exist_ok=True)
             with suppress(FileNotFoundError):
