@@ -101,8 +101,8 @@ def machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
         one.stop()
 
 
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
+def names(directory: Path, pattern: str) -> list[str]:
+    return sorted(path.name for path in directory.glob(pattern))
 
 
 def kept(home: Path) -> list[bytes]:
@@ -196,7 +196,7 @@ def test_lists_of_a_source_that_a_role_added_are_kept_for_its_layer(machine: Cal
     above = machine("base", "extra", sources="deb and extra").launch()
     assert above.updates == 0
     assert sorted(path.name for path in above.archives.glob("*.deb")) == ["extra_5.02-1_amd64.deb"]
-    assert names(above.lists)[:2] == ["debian_Packages", "extra_Packages"]
+    assert names(above.lists, "*_Packages") == ["debian_Packages", "extra_Packages"]
     assert machine("base", "extra", "more", sources="deb and extra").launch().updates == 0
     assert machine("base", sources="deb and extra").launch().updates == 1
 
@@ -268,7 +268,7 @@ def test_what_a_machine_did_to_its_directories_harms_nobody(machine: Callable[..
         bomb.truncate(1 << 40)
     hostile.bake("two")
     assert machine("base", "two").launch().updates == 0
-    assert names(machine("base").launch().lists) == ["debian_Packages", "partial"]
+    assert names(machine("base").launch().lists, "*_Packages") == ["debian_Packages"]
 
 
 def test_machine_whose_sources_are_beyond_bounds_has_lists_of_its_own(

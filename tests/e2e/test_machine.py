@@ -165,7 +165,9 @@ def test_layer_of_a_package_holds_nothing_of_the_bake(
     second = launch(replace(first, machine_id=f"{wanted.machine_id}-2", parents=wanted.parents))
     lists = Path(throwaways.machines.path(second.journal.id, "apt/lists/given"))
     assert any(entry.stat().st_nlink > 1 for entry in lists.iterdir() if entry.is_file())
+    updated = (lists.parent / "upper").stat().st_mtime_ns
     inside(throwaways, second, "apt-get install -qq -y --no-download openssh-server")
+    assert (lists.parent / "upper").stat().st_mtime_ns == updated
 
 
 def test_a_hundred_and_twenty_layers_mount(throwaways: Throwaways, wanted: Wanted, launch: Any) -> None:

@@ -38,8 +38,7 @@ from bakery.flows.inspect import ImageView
 from bakery.flows.upkeep import PrunePlan, Swept
 from bakery.model.records import CheckReport
 from bakery.model.result import BakeResult, Irreproducible, LayerResult, Status
-from bakery.model.role_source import RunsHere
-from tests.unit.builders import base, base_record, image_record, layer_record, role_source
+from tests.unit.builders import base, base_record, image_record, layer_record
 from tests.unit.cli.conftest import NARROW, PLAIN
 from tests.unit.flows.workplace import Workplace
 
@@ -443,29 +442,3 @@ def test_doctor(golden: Golden, tmp_path: Path) -> None:
     assert not document["ok"]
     golden("doctor", doctor_text(document, NARROW))
     assert doctor_document(findings[:1] + findings[2:3], [])["ok"], "what is optional stands in nobody's way"
-
-
-def test_plan_names_what_acts_on_this_host(shop: Workplace, golden: Golden) -> None:
-    here = tuple(
-        RunsHere(Place("roles/nginx/tasks/main.yml", line), f"delegate_to: host{line}")
-        for line in range(1, 12)
-    )
-    shop.roles["nginx"] = role_source("nginx", runs_here=here, uses=("common",))
-    shop.roles["common"] = role_source(
-        "common", runs_here=(RunsHere(Place("roles/common/x.yml", 3), "fetch"),)
-    )
-    shop.roles["postgresql"] = role_source("postgresql")
-    plan = shop.plan()
-    golden("plan_runs_here", steady(plan_text(plan_document(plan), NARROW, why=False)))
-    web, _db = plan_document(plan)["sets"]
-    assert web["roles"][0]["runs_here"] == [{"file": "roles/common/x.yml", "line": 3, "what": "fetch"}]
-    assert len(web["roles"][1]["runs_here"]) == len(here) + 1
-    assert len(web["checks"]) == 2
-
-
-def test_plan_of_what_is_baked_says_nothing_of_this_host(shop: Workplace) -> None:
-    here = RunsHere(Place("roles/common/x.yml", 3), "fetch")
-    for name in ("common", "nginx", "postgresql"):
-        shop.roles[name] = role_source(name, runs_here=(here,))
-    shop.bake()
-    assert "this host" not in plan_text(plan_document(shop.plan()), NARROW, why=False)

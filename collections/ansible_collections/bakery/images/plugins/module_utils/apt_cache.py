@@ -20,11 +20,16 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Protocol
 
+from ansible_collections.bakery.images.plugins.module_utils.apt_files import (
+    archive_files,
+    copy_file,
+    flush_file,
+    link_all,
+    remove_files,
+)
 from ansible_collections.bakery.images.plugins.module_utils.apt_lists import (
-    ARCHIVE_NAME,
     ListsRefusedError,
     archives_named,
     list_names,
@@ -32,12 +37,7 @@ from ansible_collections.bakery.images.plugins.module_utils.apt_lists import (
 )
 from ansible_collections.bakery.images.plugins.module_utils.apt_sources import newest_change, sources_key
 from ansible_collections.bakery.images.plugins.module_utils.apt_store import AptStore, Snapshot, digest_of
-from ansible_collections.bakery.images.plugins.module_utils.beneath import (
-    open_beneath,
-    open_directory,
-    open_regular,
-    status_beneath,
-)
+from ansible_collections.bakery.images.plugins.module_utils.beneath import open_regular, status_beneath
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import mount_overlay
 
@@ -52,11 +52,10 @@ _UPDATE = (
     "update",
 )
 _UPDATE_TIMEOUT_S = 600
-_BLOCK = 1 << 20
 # What public roles ask of lists: one that updates older ones shall do so once and not in every bake.
 _OLD_FOR_ROLES_S = 3600
 # Of what one machine downloaded; the rest is downloaded again.
-_MOST_ARCHIVES, _MOST_DOWNLOADED = 5000, 8 << 30
+_MOST_DOWNLOADED = 8 << 30
 _ATTEMPTS = 3
 
 # Read through APT_CONFIG, from a mount below /run: nothing of it is in the image. Some base images delete
@@ -228,7 +227,8 @@ class AptCache:
         """Directories of the machine's own with the owners and modes that the tree's have."""
         for part in ("given", "upper", "work", "merged"):
             os.makedirs(self._path(name, part))
-        for suffix in ("", "/partial"):
+        # apt makes what is missing of them when it installs, which would look like an update.
+        for suffix in ("", "/partial", *(["/auxfiles"] if name == "lists" else ())):
             directory = self._path(name, "upper") + suffix
             os.makedirs(directory, exist_ok=True)
             with suppress(FileNotFoundError):
@@ -244,11 +244,11 @@ class AptCache:
             if snapshot is None:
                 break
             try:
-                _link_all(snapshot.lists, lists)
-                _link_all(snapshot.archives, archives)
+                link_all(snapshot.lists, lists)
+                link_all(snapshot.archives, archives)
             except FileNotFoundError:  # newer ones took their place just now
-                _remove_files(lists)
-                _remove_files(archives)
+                remove_files(lists)
+                remove_files(archives)
                 snapshot = self._store.find(snapshot.key)
             else:
                 given = _Given(sources, snapshot.key, snapshot.updated)
@@ -267,7 +267,7 @@ class AptCache:
                     for name in list_names(source):
                         with suppress(FileNotFoundError):
                             os.unlink(name, dir_fd=target)
-                        _copy(source, target, name)
+                        copy_file(source, target, name)
             except OSError:  # newer ones took their place just now, or the machine does something to them
                 return False
             os.utime(target, (kept.updated, kept.updated))
@@ -283,7 +283,7 @@ class AptCache:
         ):
             for name in list_names(source):
                 if name in new:
-                    _copy(source, target, name)
+                    copy_file(source, target, name)
                 else:
                     os.link(name, name, src_dir_fd=given, dst_dir_fd=target)
 
@@ -307,7 +307,7 @@ class AptCache:
             with opened(aside) as target:
                 for name in new:
                     os.link(name, name, src_dir_fd=theirs, dst_dir_fd=target, follow_symlinks=False)
-                    _flush(target, name)
+                    flush_file(target, name)
                 for name in set(old) - set(new):
                     os.link(name, name, src_dir_fd=before, dst_dir_fd=target, follow_symlinks=False)
         os.utime(aside, (updated, updated))
@@ -325,7 +325,7 @@ class AptCache:
         found = []
         with opened(self._path("archives", "upper")) as upper:
             for place in (".", _KEPT):
-                found += [(status.st_size, place, name) for name, status in _archives(upper, place)]
+                found += [(status.st_size, place, name) for name, status in archive_files(upper, place)]
             digests, left = {}, _MOST_DOWNLOADED
             for size, place, name in sorted(found):
                 left -= size
@@ -373,57 +373,3 @@ class AptCache:
 def _key(scope: str, layers: Sequence[str], sources: str | None) -> str:
     """The name of lists that software of these layers fetched from these sources (None: not told yet)."""
     return hashlib.sha256(json.dumps([scope, layers, sources]).encode()).hexdigest()[:32]
-
-
-def _link_all(source: str, target: str) -> None:
-    """Second names for the store's files: they are below an overlay mount, where nothing writes them."""
-    with opened(source) as before, opened(target) as after:
-        for name in os.listdir(before):
-            os.link(name, name, src_dir_fd=before, dst_dir_fd=after)
-
-
-def _remove_files(directory: str) -> None:
-    for name in os.listdir(directory):
-        os.unlink(os.path.join(directory, name))
-
-
-def _archives(upper: int, place: str) -> list[tuple[str, os.stat_result]]:
-    """Regular files that are called as archives are, in a directory that a machine filled."""
-    directory = open_directory(upper, place)
-    if directory is None:
-        return []
-    try:
-        with os.scandir(directory) as entries:
-            found = [
-                (entry.name, entry.stat(follow_symlinks=False))
-                for entry in islice(entries, _MOST_ARCHIVES)
-                if ARCHIVE_NAME.match(entry.name)
-            ]
-    finally:
-        os.close(directory)
-    return [(name, status) for name, status in found if stat.S_ISREG(status.st_mode)]
-
-
-def _flush(directory: int, name: str) -> None:
-    descriptor = open_regular(directory, name)
-    if descriptor is not None:
-        os.fsync(descriptor)
-        os.close(descriptor)
-
-
-def _copy(source: int, target: int, name: str) -> None:
-    """Copy a regular file and its time into a new one of the same name, both beneath descriptors, durably."""
-    original = open_regular(source, name)
-    if original is None:
-        raise FileNotFoundError(name)
-    with os.fdopen(original, "rb") as reader:
-        status = os.fstat(reader.fileno())
-        copy = open_beneath(target, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o644)
-        with os.fdopen(copy, "wb") as writer:
-            left = status.st_size
-            while left and (block := reader.read(min(left, _BLOCK))):
-                writer.write(block)
-                left -= len(block)
-            writer.flush()
-            os.fsync(writer.fileno())
-            os.utime(writer.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
