@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -23,10 +22,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ansible_collections.bakery.images.plugins.module_utils.apt_lists import archives_named, opened
+from ansible_collections.bakery.images.plugins.module_utils.unfinished import unfinished
 
 _BLOCK = 1 << 20
 _OUTDATED = "outdated"
-_PARTIAL = ".partial"
 # Lists that old help nobody: a base this old was refreshed, a layer this old has newer lists above it.
 _FORGOTTEN_AFTER_S = 30 * 86_400
 
@@ -85,7 +84,7 @@ class AptStore:
     def keep(self, key: str, fill: Callable[[str], None], *, updated: float) -> None:
         """Have ``fill`` put lists into a directory, and keep them under a key instead of what was there."""
         final = os.path.join(self._lists, key)
-        partial = _partial(final)
+        partial = unfinished(final)
         try:
             for name in ("lists", "archives"):
                 os.makedirs(os.path.join(partial, name))
@@ -97,7 +96,7 @@ class AptStore:
                 self._name(digest, os.path.join(partial, "archives", name))
             os.utime(lists, (updated, updated))
             if os.path.isdir(final):
-                old = _partial(final)
+                old = unfinished(final)
                 os.rename(final, old)
                 shutil.rmtree(old)
             os.rename(partial, final)
@@ -114,7 +113,7 @@ class AptStore:
         if os.path.exists(final):
             return True
         os.makedirs(self._archives, mode=0o755, exist_ok=True)
-        partial = _partial(final)
+        partial = unfinished(final)
         status = os.fstat(archive)
         try:
             with open(partial, "xb") as copy:
@@ -153,11 +152,6 @@ class AptStore:
             with suppress(FileNotFoundError, NotADirectoryError):
                 if time.time() - os.stat(path).st_mtime > _FORGOTTEN_AFTER_S:
                     shutil.rmtree(os.path.join(self._lists, name), ignore_errors=True)
-
-
-def _partial(final: str) -> str:
-    """The sweep knows by such a name whose it was."""
-    return f"{final}.{os.getpid()}.{secrets.token_hex(4)}{_PARTIAL}"
 
 
 def digest_of(source: int, size: int, *, copy: BinaryIO | None = None) -> str:

@@ -19,8 +19,6 @@ import functools
 import os
 import stat
 
-Path = str | bytes
-
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: what is put in the place of a file between the look and the opening must not be waited for.
 REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -31,7 +29,7 @@ _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EXDEV
 _NO_OPENAT2 = (errno.ENOSYS, errno.EPERM)
 
 
-def open_beneath(directory: int, path: Path, flags: int = REGULAR, *, mode: int = 0) -> int:
+def open_beneath(directory: int, path: str | bytes, flags: int = REGULAR, *, mode: int = 0) -> int:
     """Open ``path`` beneath the descriptor ``directory``, as openat(2) would: ELOOP for a symbolic link.
 
     An absolute path and one that leaves the directory by ``..`` are EXDEV.
@@ -45,12 +43,12 @@ def open_beneath(directory: int, path: Path, flags: int = REGULAR, *, mode: int 
     return _open_by_components(directory, path, flags, mode=mode)
 
 
-def open_directory(directory: int, path: Path) -> int | None:
+def open_directory(directory: int, path: str | bytes) -> int | None:
     """A descriptor of the directory ``path`` beneath ``directory``; None if there is none, or only a link."""
     return _unless_absent(directory, path, DIRECTORY)
 
 
-def open_regular(directory: int, path: Path, flags: int = REGULAR) -> int | None:
+def open_regular(directory: int, path: str | bytes, flags: int = REGULAR) -> int | None:
     """A descriptor of the regular file ``path`` beneath ``directory``, or None.
 
     None also when a component is a symbolic link or there is something else: that is never opened.
@@ -65,7 +63,7 @@ def open_regular(directory: int, path: Path, flags: int = REGULAR) -> int | None
     return descriptor
 
 
-def read_small(directory: int, path: Path, *, limit: int) -> bytes | None:
+def read_small(directory: int, path: str | bytes, *, limit: int) -> bytes | None:
     """What is in the regular file ``path``, or None (see open_regular); EFBIG if it is over ``limit``."""
     descriptor = open_regular(directory, path)
     if descriptor is None:
@@ -74,7 +72,7 @@ def read_small(directory: int, path: Path, *, limit: int) -> bytes | None:
         return read_limited(source.fileno(), limit=limit, path=path)
 
 
-def read_limited(descriptor: int, *, limit: int, path: Path) -> bytes:
+def read_limited(descriptor: int, *, limit: int, path: str | bytes) -> bytes:
     """All that is in an open file from where it stands; EFBIG, naming ``path``, if it is over ``limit``."""
     blocks = []
     left = limit + 1
@@ -86,7 +84,7 @@ def read_limited(descriptor: int, *, limit: int, path: Path) -> bytes:
     return b"".join(blocks)
 
 
-def status_beneath(directory: int, path: Path) -> os.stat_result | None:
+def status_beneath(directory: int, path: str | bytes) -> os.stat_result | None:
     """What lstat(2) says of ``path`` beneath ``directory``; None if it is absent or a parent is a link."""
     descriptor = _unless_absent(directory, path, os.O_PATH)
     if descriptor is None:
@@ -97,7 +95,7 @@ def status_beneath(directory: int, path: Path) -> os.stat_result | None:
         os.close(descriptor)
 
 
-def _unless_absent(directory: int, path: Path, flags: int) -> int | None:
+def _unless_absent(directory: int, path: str | bytes, flags: int) -> int | None:
     try:
         return open_beneath(directory, path, flags)
     except OSError as error:
@@ -112,7 +110,7 @@ class _OpenHow(ctypes.Structure):
     _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
 
 
-def _openat2(directory: int, path: Path, flags: int, *, mode: int) -> int:
+def _openat2(directory: int, path: str | bytes, flags: int, *, mode: int) -> int:
     how = _OpenHow(flags, mode, _RESOLVE)
     descriptor: int = _syscall()(
         _OPENAT2, directory, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how)
@@ -151,7 +149,7 @@ def _has_openat2() -> bool:
     return True
 
 
-def _open_by_components(directory: int, path: Path, flags: int, *, mode: int) -> int:
+def _open_by_components(directory: int, path: str | bytes, flags: int, *, mode: int) -> int:
     *parents, name = [part for part in os.fsencode(path).split(b"/") if part not in (b"", b".")] or [b"."]
     current = directory
     try:
