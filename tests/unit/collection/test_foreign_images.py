@@ -523,6 +523,13 @@ def test_nobody_waits_for_a_fifo(store: LayerStore, tmp_path: Path, transport: s
     assert "not a regular file" in refusal(store, f"{transport}:{path}")
 
 
+def test_more_layers_than_can_be_mounted_are_a_sentence(layout: Layout, store: LayerStore) -> None:
+    def change(kind: str, document: Document) -> Document:
+        return {**document, "layers": document["layers"] * 501} if kind == "manifest" else document
+
+    assert "has 501 layers" in refusal(store, layout.write(change))
+
+
 def test_tags_of_a_layout_are_quoted(layout: Layout, store: LayerStore) -> None:
     layout.entry["annotations"]["org.opencontainers.image.ref.name"] = "\x1b]0;x\x07\u202e"
     assert r"its tags are: '\x1b]0;x\x07\u202e'" in refusal(store, f"{layout.write()}:nope")
