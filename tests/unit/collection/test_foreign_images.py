@@ -191,7 +191,8 @@ def test_changed_bytes_of_a_layer_are_taken_or_refused(tmp_path: Path) -> None:
             named("x", type=tarfile.SYMTYPE, pax_headers={"linkpath": "a\0b"}),
             "is no name that a file can have",
         ),
-        (named("x" * 256), "cannot unpack.*File name too long"),
+        (named("x" * 256), "cannot unpack the layer up to 'x+'…: File name too long"),
+        (named("x", pax_headers={"SCHILY.xattr.security.capability": "?"}), "up to 'x': Invalid argument"),
         (named("a/.wh..."), "the layer has a whiteout without a name"),
         (named("x", type=tarfile.CHRTYPE), "is the character device 0:0, which"),
         (
@@ -225,6 +226,19 @@ def test_times_beyond_the_file_systems_are_those_at_its_ends(
     layer = import_oci_source(store, theirs.write())["layers"][0]
     kept = Path(store.tree(layer), "x").stat().st_mtime
     assert kept == (-(2**31) if time.startswith("-") else 2**34 - 2**31 - 1)
+
+
+def test_no_attribute_of_a_layer_speaks_to_overlay(layout: Layout, store: LayerStore) -> None:
+    names = (
+        "trusted.overlay.redirect",
+        "trusted.overlay.opaque",
+        "user.overlay.redirect",
+        "user.a\0",
+        "user.b",
+    )
+    member = named("x", pax_headers={f"SCHILY.xattr.{name}": "/etc" for name in names})
+    layer = import_oci_source(store, Layout(layout.path, tar(member)).write())["layers"][0]
+    assert os.listxattr(Path(store.tree(layer), "x")) == ["user.b"]
 
 
 def test_a_device_is_a_part_of_the_layer(layout: Layout, store: LayerStore) -> None:
