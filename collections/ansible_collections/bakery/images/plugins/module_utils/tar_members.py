@@ -77,9 +77,8 @@ class TarMembers:
             raise self._damaged(error) from error
         if source is None:
             raise StoreError(f"{quoted(member.name)} in {self._what} has no content")
-        with source:
-            while chunk := self._read(source):
-                out.write(chunk)
+        while chunk := self._read(source):
+            out.write(chunk)
 
     def _read(self, source: IO[bytes]) -> bytes:
         try:
