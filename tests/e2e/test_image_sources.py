@@ -119,10 +119,11 @@ def test_layers_come_from_a_layout_and_keep_their_blobs(
     artifact, _ = compose(
         store, ImageRequest("on-top", tuple(base["layers"]), 2000, base_config=base["config"])
     )
+    ours = layout_of(store).image(artifact["digest"])
+    # What is decoded of our own is all that is in it.
+    assert canonical_json(ours.config) == layout_of(store).blobs.read(ours.config_digest)
     theirs = {layer["digest"] for layer in layout.image("web").manifest["layers"]}
-    assert theirs == {
-        layer["digest"] for layer in layout_of(store).image(artifact["digest"]).manifest["layers"]
-    }
+    assert theirs == {layer["digest"] for layer in ours.manifest["layers"]}
 
 
 def test_only_digests_that_fit_are_taken(layout: OciLayout, store: LayerStore) -> None:

@@ -193,10 +193,14 @@ def test_image_command_that_ends_at_once_is_a_failure_with_its_words(
     assert throwaways.machines.find(wanted.machine_id) is None
 
 
-def test_image_runs_as_its_configuration_says(throwaways: Throwaways, wanted: Wanted, launch: Any) -> None:
+def test_image_runs_as_its_configuration_says(
+    throwaways: Throwaways, wanted: Wanted, launch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The engine would give it to a variable without a value.
+    monkeypatch.setenv("SECRET_OF_THE_HOST", "x")
     config = {
         "Cmd": ["sh", "-c", "id -un > /srv/out/who; pwd >> /srv/out/who; echo $A >> /srv/out/who; sleep 60"],
-        "Env": ["A=b c", "PATH=/usr/bin:/bin"],
+        "Env": ["A=b c", "PATH=/usr/bin:/bin", "SECRET_OF_THE_HOST", "SECRET_*"],
         "User": "root",
         "WorkingDir": "/srv",
         "Volumes": {"/srv/out": {}},
@@ -204,6 +208,8 @@ def test_image_runs_as_its_configuration_says(throwaways: Throwaways, wanted: Wa
     launched = launch(replace(wanted, config=config))
     assert inside(throwaways, launched, "cat /srv/out/who") == "root\n/srv\nb c"
     assert inside(throwaways, launched, "grep -c ' /srv/out ' /proc/mounts") == "1"
+    environment = inside(throwaways, launched, "tr '\\0' '\\n' < /proc/1/environ")
+    assert "SECRET_OF_THE_HOST=\n" in environment + "\n"
 
 
 def test_second_machine_of_a_name_is_refused(throwaways: Throwaways, wanted: Wanted, launch: Any) -> None:

@@ -75,8 +75,13 @@ def image_options(config: dict[str, Any], directory: str, init: str) -> list[str
     options += [f"--env={setting}" for setting in settings.get("Env", ())]
     # Unlike --volume, this form has another word for a path of the host.
     options += [f"--mount=type=volume,destination={path}" for path in sorted(settings.get("Volumes", ()))]
-    single = {"--user": "User", "--workdir": "WorkingDir", "--stop-signal": "StopSignal"}
-    options += [f"{option}={settings[key]}" for option, key in single.items() if key in settings]
+    for option, value in (
+        ("--user", settings.get("User")),
+        ("--workdir", settings.get("WorkingDir")),
+        ("--stop-signal", settings.get("StopSignal")),
+    ):
+        if value:
+            options.append(f"{option}={value}")
     if init == "pause":
         options.append(f"--volume={directory}/inside:{INSIDE}:ro")
     return options

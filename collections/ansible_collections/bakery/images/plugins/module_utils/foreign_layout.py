@@ -49,7 +49,7 @@ class ForeignLayout:
         """A small blob (a manifest, a config), its digest checked."""
         content = self._read(_place(digest))
         if sha256(content) != digest:
-            raise StoreError(f"{self.name} is damaged: its blob {digest} has the digest {sha256(content)}")
+            raise self._damaged(digest, f"has the digest {sha256(content)}")
         return content
 
     def copy(self, descriptor: Descriptor, writer: BlobWriter) -> None:
@@ -58,18 +58,18 @@ class ForeignLayout:
         with self._open(_place(digest)) as blob:
             found = os.fstat(blob.fileno()).st_size
             if found != size:
-                raise StoreError(
-                    f"{self.name} is damaged: its blob {digest} has {found} bytes instead of {size}"
-                )
+                raise self._damaged(digest, f"has {found} bytes instead of {size}")
             # Not more than that, should it grow meanwhile.
             while size > 0 and (chunk := blob.read(min(size, _READ))):
                 writer.write(chunk)
                 size -= len(chunk)
         if writer.digest() != digest:
-            raise StoreError(
-                f"{self.name} is damaged: blob {digest} is corrupt at its source, where it has the digest "
-                f"{writer.digest()}"
+            raise self._damaged(
+                digest, f"is corrupt at its source, where it has the digest {writer.digest()}"
             )
+
+    def _damaged(self, digest: str, how: str) -> StoreError:
+        return StoreError(f"{self.name} is damaged: its blob {digest} {how}; get the image anew")
 
     def _read(self, path: str) -> bytes:
         with self._open(path) as source:

@@ -41,7 +41,7 @@ _NOT_IN_VOLUMES = set(':,"\\')
 # user, uid, user:group, uid:gid, uid:group, user:gid (image-spec).
 _USER = re.compile(r"\A[\w.][\w.$@+-]{0,255}(:[\w.][\w.$@+-]{0,255})?\Z", re.ASCII)
 _SIGNAL = re.compile(r"\A(SIG)?[A-Z][A-Z0-9]{1,14}([+-][0-9]{1,2})?\Z|\A[0-9]{1,2}\Z", re.IGNORECASE)
-PORT = re.compile(r"\A[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp|sctp))?\Z", re.ASCII)
+PORT = re.compile(r"\A[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp|sctp))?\Z", re.ASCII | re.IGNORECASE)
 _MOST_NANOSECONDS = (1 << 63) - 1
 _MOST_RETRIES = (1 << 31) - 1
 

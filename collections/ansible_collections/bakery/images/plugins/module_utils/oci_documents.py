@@ -24,6 +24,8 @@ DIGEST = re.compile(r"\Asha256:[0-9a-f]{64}\Z")
 # What platforms are called in Go, and so in OCI.
 _WORD = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z", re.ASCII)
 _MOST_SIZE = (1 << 63) - 1
+# OVL_MAX_STACK of the kernel (fs/overlayfs/params.h).
+_MOST_LAYERS = 500
 
 
 class Platform(TypedDict, total=False):
@@ -92,6 +94,10 @@ def manifest_of(document: Foreign) -> Manifest:
         "config": descriptor_of(document.needed("config")),
         "layers": [descriptor_of(layer) for layer in document.needed("layers").items()],
     }
+    if len(manifest["layers"]) > _MOST_LAYERS:
+        raise document.wrong(
+            f"has {len(manifest['layers'])} layers, more than overlay mounts ({_MOST_LAYERS})"
+        )
     if annotations := document.field("annotations"):
         manifest["annotations"] = texts_by_name(annotations)
     return manifest

@@ -85,24 +85,29 @@ def _open_layout(rest: str, _workspace: str) -> SourceImage:
 
 def _open_archive(rest: str, workspace: str) -> SourceImage:
     path, which = _split(rest)
-    with _open_file(path) as archive:
-        members = TarMembers(archive_content(archive), what=path, room=disk_room(workspace))
-        for member in members:
-            name = os.path.normpath(member.name)
-            if member.isreg() and _ARCHIVE_MEMBER.match(name):
-                if not name.startswith("blobs/") and member.size > MOST_BYTES:
-                    raise StoreError(f"{name} in {path} is larger than {MOST_BYTES} bytes")
-                with _extracted(os.path.join(workspace, name), of=path) as out:
-                    members.copy(member, out)
+    try:
+        with _open_file(path) as archive:
+            _extract(archive, path, workspace)
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
     return chosen_image(ForeignLayout(workspace, f"oci-archive:{path}"), which)
+
+
+def _extract(archive: IO[bytes], path: str, workspace: str) -> None:
+    """Write what a layout consists of from an archive into the directory ``workspace``."""
+    members = TarMembers(archive_content(archive), what=path, room=disk_room(workspace))
+    for member in members:
+        name = os.path.normpath(member.name)
+        if member.isreg() and _ARCHIVE_MEMBER.match(name):
+            if not name.startswith("blobs/") and member.size > MOST_BYTES:
+                raise StoreError(f"{name} in {path} is larger than {MOST_BYTES} bytes")
+            with _extracted(os.path.join(workspace, name), of=path) as out:
+                members.copy(member, out)
 
 
 def _open_file(path: str) -> IO[bytes]:
     """The archive that the user named, through a link if need be; nothing that one would have to wait for."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise StoreError(f"cannot read {path}: it is not a regular file")

@@ -14,7 +14,7 @@ import os
 import struct
 import tarfile
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from ansible_collections.bakery.images.plugins.module_utils.compression import Readable
 from ansible_collections.bakery.images.plugins.module_utils.foreign_json import quoted
@@ -56,7 +56,8 @@ class TarMembers:
         self._source = _Metered(source)
         self._what = what
         self._room = room
-        self._archive: tarfile.TarFile | None = None
+        # A tarfile.TarFile, whose type hides the list of what it has read.
+        self._archive: Any = None
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
         """Each member, its numbers and names checked; copy it before the next one is asked for."""
@@ -76,9 +77,8 @@ class TarMembers:
             raise self._damaged(error) from error
         if source is None:
             raise StoreError(f"{quoted(member.name)} in {self._what} has no content")
-        with source:
-            while chunk := self._read(source):
-                out.write(chunk)
+        while chunk := self._read(source):
+            out.write(chunk)
 
     def _read(self, source: IO[bytes]) -> bytes:
         try:
@@ -91,10 +91,10 @@ class TarMembers:
         try:
             if self._archive is None:
                 # The type wants seek() and more, which a stream is never asked for.
-                self._archive = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115  (of a stream)
+                self._archive = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115  (a stream's)
                     fileobj=self._source, mode="r|", encoding="utf-8", errors="surrogateescape"
                 )
-            member = self._archive.next()
+            member: tarfile.TarInfo | None = self._archive.next()
             # It would remember them all.
             self._archive.members = []
         except _NONSENSE as error:

@@ -57,13 +57,14 @@ def unpack_layer(source: Readable, tree: str) -> int:
     with opened(tree) as root:
         members = TarMembers(source, what="the layer", room=disk_room(tree))
         unpacker = _Unpacker(root, members)
+        name = ""
         try:
             for member in members:
+                name = member.name
                 unpacker.add(member)
             unpacker.finish()
         except OSError as error:
-            name = f" {quoted(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
-            raise StoreError(f"cannot unpack{name}: {error.strerror}") from error
+            raise StoreError(f"cannot unpack the layer up to {quoted(name)}: {error.strerror}") from error
         return unpacker.files
 
 
