@@ -30,6 +30,8 @@ def line_of(board: Board, event: Event, verbosity: int = 0) -> str | None:
             return f"{name}: {one_line(text)}"
         case Warned(role_set=None, text=text):
             return f"warning: {one_line(text)}"
+        case Warned():  # the answer ends with them
+            return None
         case SetStage():
             said = _stage(event)
         case LayerReady():

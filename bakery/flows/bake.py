@@ -378,7 +378,9 @@ def _unchanged(kitchen: Kitchen, plan: SetPlan, record: ImageRecord) -> BakeResu
         layers=tuple(_layer_result(Obtained(LayerOutcome(one, cached=True))) for one in layers),
         checks=record.checks,
         seconds=0.0,
-        warnings=tuple(f"{one['unit']} failed while the machine booted" for one in record.checks.failed_units),
+        warnings=tuple(
+            f"{one['unit']} failed while the machine booted" for one in record.checks.failed_units
+        ),
         names=_true_names(kitchen, record),
     )
 

@@ -96,15 +96,14 @@ def _bake(kitchen: Kitchen, job: LayerJob, *, key: str, watch: TaskWatch) -> Lay
             _machine_of_image(kitchen, job) as verifier,
             minded_machine(kitchen, job.target, purpose="bake", role_set=job.role_set) as machine,
         ):
-            try:
-                result = _run(kitchen, job, (machine, verifier), watch=frozen.see)
-                if result.failure and "layer" not in result.up:
-                    raise error_of(result.failure)
-            except ProvisionError as failure:
+            result = _run(kitchen, job, (machine, verifier), watch=frozen.see)
+            if result.failure and "layer" not in result.up:
+                error = error_of(result.failure)
                 # A role that Ansible could not even read was never on a machine.
-                if "machine" in result.up and job.on_failure(failure) is OnError.KEEP:
+                role_failed = isinstance(error, ProvisionError) and "machine" in result.up
+                if role_failed and job.on_failure(error) is OnError.KEEP:
                     machine.keep_as = kept = f"{job.role_set}-{job.target}"
-                raise
+                raise error
             machine.gone()
     except ProvisionError as failure:
         # Not before the machine is gone, for the same reason.

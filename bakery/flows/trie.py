@@ -131,7 +131,9 @@ def watch_tasks(kitchen: Kitchen, *plans: SetPlan) -> TaskWatch:
     """Passes the tasks of a run on to the watcher, once for every role set that waits for it."""
 
     def watch(event: RunEvent) -> None:
-        for plan in plans if not isinstance(event, HandedUp) else ():
+        if isinstance(event, HandedUp):
+            return
+        for plan in plans:
             name, target = plan.role_set.name, plan.target
             if isinstance(event, TaskWarning):
                 kitchen.watch(Warned(name, target, event.text))

@@ -208,6 +208,11 @@ class WordFor:
     words: Choice
     otherwise: Shape
 
+    @property
+    def example(self) -> str:
+        """The first word."""
+        return self.words.example
+
     def read(self, node: Node, spot: Spot, *, mistakes: Mistakes) -> Read:
         """What either of the two reads."""
         text = node.value if isinstance(node, Scalar) else None

@@ -40,7 +40,9 @@ def success_text(result: BakeResult, paint: Paint, *, target: str | None = None)
     artifact = result.artifact or {}
     if result.status is Status.UNCHANGED:
         called = result.names[0] if result.names else short(str(artifact.get("id", "")))
-        same = f"{name}  {paint.green('unchanged')}  {called}  {paint.dim(short(str(artifact.get('id', ''))))}"
+        same = (
+            f"{name}  {paint.green('unchanged')}  {called}  {paint.dim(short(str(artifact.get('id', ''))))}"
+        )
         return "\n".join([same, *_warnings(result, paint)])
     parts = [
         f"{name}  {paint.green('baked')} in {seconds(result.seconds)}{_verdict(result)}",

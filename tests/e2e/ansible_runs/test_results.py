@@ -337,7 +337,9 @@ def test_warnings_have_the_role_that_they_are_about(kitchen: Kitchen) -> None:
         module.exit_json()
         """,
     )
-    kitchen.write("roles/web/tasks/main.yml", "- warning:\n- warning:\n- ansible.builtin.set_fact: {port: 1}\n")
+    kitchen.write(
+        "roles/web/tasks/main.yml", "- warning:\n- warning:\n- ansible.builtin.set_fact: {port: 1}\n"
+    )
     result = kitchen.run(WITH_MACHINE, provision=kitchen.provision("web"))
     assert result.failure is None
     odd, reserved = result.warnings

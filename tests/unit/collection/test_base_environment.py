@@ -16,7 +16,11 @@ USUAL = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def test_settings_become_variables() -> None:
-    assert base_environment(["A=b=c", "EMPTY=", "LANG=C.UTF-8"]) == {"A": "b=c", "EMPTY": "", "LANG": "C.UTF-8"}
+    assert base_environment(["A=b=c", "EMPTY=", "LANG=C.UTF-8"]) == {
+        "A": "b=c",
+        "EMPTY": "",
+        "LANG": "C.UTF-8",
+    }
 
 
 def test_what_is_no_setting_is_left_out() -> None:
@@ -26,7 +30,7 @@ def test_what_is_no_setting_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("path", "whole"),
     [
-        ("/opt/go/bin:/usr/bin:/bin", "/opt/go/bin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin"),
+        ("/opt/go/bin:/bin", "/opt/go/bin:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin"),
         ("/opt/bin:$PATH", f"/opt/bin:$PATH:{USUAL}"),
         ("", USUAL),
         ("::/x", f"/x:{USUAL}"),

@@ -1,5 +1,6 @@
-"""What checks say of the machine they ran on: that it ended, and units that failed. The engine and the machine
-are programs of the test.
+"""What checks say of the machine they ran on: that it ended, and units that failed.
+
+The engine and the machine are programs of the test.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def test_the_engine_is_not_asked_where_every_check_passed(place: Place) -> None:
     assert not (place.root / "asked").exists()
 
 
-@pytest.mark.parametrize("engine", ["echo '[{\"State\": {\"Running\": true}}]'", "exit 125"])
+@pytest.mark.parametrize("engine", ['echo \'[{"State": {"Running": true}}]\'', "exit 125"])
 def test_a_machine_that_runs_or_is_unknown_is_not_blamed(place: Place, engine: str) -> None:
     place.program("podman", engine)
     assert len(place.run(FAILING, container="web")["failures"]) == 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bakery.errors import BakeryError, ProvisionError
 from bakery.model.result import OnError, Status
 from bakery.model.run import FailureKind, RunFailure
-from bakery.errors import BakeryError, ProvisionError
 from tests.unit.builders import project, role_set
 from tests.unit.fake_target import CHECKS_PASS, task_failure
 from tests.unit.flows.workplace import Workplace

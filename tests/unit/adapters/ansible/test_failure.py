@@ -9,14 +9,21 @@ import pytest
 from bakery.adapters.ansible.failure import failure_message
 from bakery.adapters.ansible.hints import with_hint
 
-CAUSES = ["Task failed.", "Module failed.", "Error executing command.", "[Errno 2] No such file or directory: b'x'"]
+CAUSES = [
+    "Task failed.",
+    "Module failed.",
+    "Error executing command.",
+    "[Errno 2] No such file or directory: b'x'",
+]
 RESULT = {"msg": "Error executing command.", "rc": 2, "cmd": "x --now", "bakery_causes": CAUSES}
 
 
 def test_the_cause_that_is_kept_apart_is_told() -> None:
     said = "Error executing command: No such file or directory: x (rc 2)"
     assert failure_message(RESULT) == said
-    assert failure_message({"msg": "One or more items failed", "results": [{"failed": True, **RESULT}]}) == said
+    assert (
+        failure_message({"msg": "One or more items failed", "results": [{"failed": True, **RESULT}]}) == said
+    )
 
 
 def test_a_cause_that_the_message_has_is_not_told_twice() -> None:

@@ -58,7 +58,12 @@ def test_a_run_that_took_too_long_names_the_setting(reason: FailureKind, setting
     assert f"{setting} in bakery.yml" in failure.message
 
 
-PROVISIONING = {"play": "Apply role web", "role": "web", "task": "Do it", "task_path": "/shop/roles/web/t.yml:1"}
+PROVISIONING = {
+    "play": "Apply role web",
+    "role": "web",
+    "task": "Do it",
+    "task_path": "/shop/roles/web/t.yml:1",
+}
 
 
 def warned(*events: dict[str, object]) -> list[str]:

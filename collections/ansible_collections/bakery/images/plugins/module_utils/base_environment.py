@@ -17,7 +17,9 @@ def base_environment(settings: Iterable[str]) -> dict[str, str]:
     What is no such setting is left out. A PATH keeps its order and has the usual directories after it.
     """
     pairs = (str(setting).partition("=") for setting in settings)
-    environment = {name: value for name, equals, value in pairs if name and equals and "\0" not in name + value}
+    environment = {
+        name: value for name, equals, value in pairs if name and equals and "\0" not in name + value
+    }
     if "PATH" in environment:
         folders = [*environment["PATH"].split(":"), *_USUAL_PATH.split(":")]
         environment["PATH"] = ":".join(dict.fromkeys(folder for folder in folders if folder))

@@ -143,7 +143,12 @@ def freeze(params: dict[str, Any], *, apply: bool) -> dict[str, Any]:
         throwaways, journal, epoch=params["epoch"], about=about, compression=params["compression"]
     )
     sealed = {"removed": frozen.sealed.removed, "clamped": frozen.sealed.clamped}
-    return {"changed": True, "layer": frozen.layer, "sealed": sealed, "warnings": [*frozen.sealed.notes, *(f"{who}{one}" for one in lost)]}
+    return {
+        "changed": True,
+        "layer": frozen.layer,
+        "sealed": sealed,
+        "warnings": [*frozen.sealed.notes, *(f"{who}{one}" for one in lost)],
+    }
 
 
 if __name__ == "__main__":
