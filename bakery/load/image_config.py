@@ -43,7 +43,7 @@ def check_environment(read: Read | None, mistakes: Mistakes) -> None:
         if found:
             mistakes.add(
                 entry.line,
-                f"{quote(name)} would hold the text '${name}' itself: nothing expands the variables of an image",
+                f"{quote(name)} would hold the text '${name}' itself: nothing expands variables of an image",
                 f"write its whole value{_WHOLE_PATH if name == 'PATH' else ''}",
             )
 

@@ -212,8 +212,8 @@ class WordFor:
 
     @property
     def example(self) -> str:
-        """That of what is not a word."""
-        return self.otherwise.example
+        """The first word."""
+        return self.words.example
 
     def read(self, node: Node, spot: Spot, *, mistakes: Mistakes) -> Read:
         """What either of the two reads."""

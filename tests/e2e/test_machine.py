@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.bakery.images.plugins.module_utils.base_store import BaseRequest, BaseStore
 from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import DebianSpec
+from ansible_collections.bakery.images.plugins.module_utils.engine_files import lost_writes
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
 from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
@@ -283,3 +284,39 @@ def test_base_made_again_has_the_same_digest(
     finally:
         os.umask(before)
     assert again["digest"] == base["digest"]
+
+
+def test_reboot_is_refused_at_once_and_the_machine_lives(
+    throwaways: Throwaways, wanted: Wanted, launch: Any
+) -> None:
+    launched = launch(wanted)
+    script = "for c in reboot 'systemctl reboot' 'shutdown -r 0 now'; do ! $c 2>&1 || echo did $c; done"
+    assert "did" not in inside(throwaways, launched, script)
+    assert throwaways.is_running(launched.journal)
+
+
+def test_what_is_written_into_the_files_of_the_engine_is_told(
+    throwaways: Throwaways, wanted: Wanted, launch: Any
+) -> None:
+    launched = launch(wanted)
+    before = launched.journal.details["engine_files"]
+    assert lost_writes(launched.journal.pid, before) == []
+    inside(throwaways, launched, "echo 192.0.2.1 db >>/etc/hosts; chmod 755 /tmp")
+    told = lost_writes(launched.journal.pid, before)
+    assert [one.partition(" was changed")[0] for one in told] == ["/etc/hosts", "the mode of /tmp"]
+
+
+def test_commands_see_the_environment_of_the_base(
+    throwaways: Throwaways, wanted: Wanted, launch: Any
+) -> None:
+    launched = launch(replace(wanted, env=("PATH=/opt/go/bin", "GREETING=a b")))
+    path, greeting = inside(throwaways, launched, 'echo "$PATH"; echo "$GREETING"').splitlines()
+    assert path.startswith("/opt/go/bin:")
+    assert "/usr/bin" in path.split(":")
+    assert greeting == "a b"
+
+
+def test_a_working_directory_that_is_not_there_is_made(wanted: Wanted, launch: Any) -> None:
+    config = {"Cmd": ["sleep", "1000"], "WorkingDir": "/srv/made/here"}
+    launched = launch(replace(wanted, config=config))
+    assert Path(f"/proc/{launched.journal.pid}/cwd").readlink() == Path("/srv/made/here")

@@ -42,22 +42,21 @@ def _collection(match: re.Match[str], root: Path) -> str:
     namespace, _, short = name.partition(".")
     place = f"collections/ansible_collections/{namespace}/{short}"
     if (root / place).is_dir():
-        return (
-            f"the collection {name} in {place} does not have it: the name may be misspelt, or a newer version"
-        )
+        return f"the collection {name} in {place} does not have it: the name is misspelt, or it is too old"
     if name in {"ansible.builtin", "ansible.legacy"}:
         return "ansible-core does not have it: the name may be misspelt, or the plugin moved to a collection"
     return (
-        f"the collection {name} is not there. Of collections only those in collections/ of the project are used:"
-        f" write '- name: {name}' below 'collections:' in collections/requirements.yml and run"
+        f"the collection {name} is not there. Of collections only those in collections/ of the project are"
+        f" used: write '- name: {name}' below 'collections:' in collections/requirements.yml and run"
         " 'ansible-galaxy collection install -r collections/requirements.yml -p collections'"
     )
 
 
 def _between_roles(match: re.Match[str], _root: Path) -> str:
     return (
-        f"{match['place'] or match['other']} is empty on the machine of each role, and is no part of an image: what one role leaves"
-        " there, the next one does not find. Leave it elsewhere, or do both in one role"
+        f"{match['place'] or match['other']} is empty on the machine of each role, and is no part of an"
+        " image: what one role leaves there, the next one does not find. Leave it elsewhere, or do both in"
+        " one role"
     )
 
 
@@ -66,8 +65,8 @@ def _loopback(match: re.Match[str], _root: Path) -> str | None:
     if not any(match["host"] in value for value in proxies):
         return None
     return (
-        f"the proxy {match['host']} is on the loopback of this host, which a machine cannot reach: have it listen"
-        " on an address of the host too, and name that address in the variables"
+        f"the proxy {match['host']} is on the loopback of this host, which a machine cannot reach: have it"
+        " listen on an address of the host too, and name that address in the variables"
     )
 
 
@@ -102,21 +101,21 @@ _TROUBLES = (
             r"python[\d.]*: (?:command )?not found|python[\d.]*: No such file"
         ),
         _always(
-            "Ansible needs Python 3 in the machine, and the base has none there or on its PATH: take a base that"
-            " has it, or add the package python3 to the base"
+            "Ansible needs Python 3 in the machine, and the base has none there or on its PATH: take a base"
+            " that has it, or add the package python3 to the base"
         ),
     ),
     _Trouble(
         re.compile(
             r"Device or resource busy\b.*/etc/(?:hosts|hostname|resolv\.conf)|"
             r"/etc/(?:hosts|hostname|resolv\.conf)\b.*Device or resource busy|"
-            r"set(?: the)?(?: static)? ?host ?name.*(?:Device or resource busy|not permitted|denied|Read-only)|"
+            r"set(?: the)?(?: static)? ?host ?name.*(?:resource busy|not permitted|denied|Read-only)|"
             r"must be root to change the host ?name",
             re.DOTALL | re.IGNORECASE,
         ),
         _always(
-            "in a container /etc/hosts, /etc/hostname and /etc/resolv.conf belong to the engine, which mounts its"
-            " own and takes the host name from 'podman run --hostname': leave the task out where"
+            "in a container /etc/hosts, /etc/hostname and /etc/resolv.conf belong to the engine, which mounts"
+            " its own and takes the host name from 'podman run --hostname': leave the task out where"
             " ansible_connection is 'bakery.images.machine'"
         ),
     ),
@@ -127,8 +126,8 @@ _TROUBLES = (
         ),
         _always(
             "a throwaway container cannot reboot. Each role begins on a freshly booted machine: put what must"
-            " come after the reboot into a role of its own, and leave the reboot out where ansible_connection is"
-            " 'bakery.images.machine'"
+            " come after the reboot into a role of its own, and leave the reboot out where"
+            " ansible_connection is 'bakery.images.machine'"
         ),
     ),
     _Trouble(
@@ -141,7 +140,7 @@ _TROUBLES = (
     ),
     _Trouble(
         re.compile(r"[Cc]ouldn't create temporary file /tmp/|mkstemp\b.*Permission denied"),
-        _always("/tmp must be a directory that every user may write to: mode 1777"),
+        _always("a machine needs a /tmp that every user may write to: mode 1777"),
     ),
     _Trouble(re.compile(r"(?P<host>(?:127\.\d+\.\d+\.\d+|localhost|\[?::1\]?):\d+)"), _loopback),
     _Trouble(

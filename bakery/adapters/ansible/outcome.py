@@ -36,8 +36,8 @@ def _stopped(listener: Listener, reason: FailureKind, timeouts: Timeouts) -> Run
     messages = {
         FailureKind.CANCELLED: "interrupted",
         FailureKind.IDLE: (
-            f"stopped after {timeouts.idle_s} s without any event\nhint: a task gives no sign of life until it"
-            " ends; if this one takes so long, write a longer time at defaults.timeouts.idle in bakery.yml"
+            f"stopped after {timeouts.idle_s} s without any event\nhint: a task gives no sign of life until"
+            " it ends; if this one takes so long, write a longer time at defaults.timeouts.idle in bakery.yml"
         ),
         FailureKind.TIMEOUT: (
             f"stopped after {timeouts.total_s} s, the time that a role may take in all\nhint: if it needs"

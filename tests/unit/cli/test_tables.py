@@ -166,35 +166,6 @@ def test_bake_that_failed_in_a_role(golden: Golden) -> None:
     assert "bakery shell" not in failure_text(failed, NARROW)
 
 
-def test_warnings_end_the_answer_and_are_in_the_document() -> None:
-    warned = replace(BAKED, warnings=("role 'nginx': odd\nthing", "x.service failed\x1b[2J"))
-    lines = success_text(warned, PLAIN).splitlines()[-2:]
-    assert lines[0].strip() == "warning role 'nginx': odd thing"
-    assert "\x1b" not in lines[1]
-    (body,) = bake_document([warned])["results"]
-    assert len(body["warnings"]) == 2
-    assert "\x1b" not in body["warnings"][1]
-    assert "warnings" not in bake_document([BAKED])["results"][0]
-    same = replace(warned, status=Status.UNCHANGED)
-    assert len(success_text(same, PLAIN).splitlines()) == 3
-    failed = replace(warned, status=Status.FAILED, error=ProvisionError("no"))
-    assert "warning role 'nginx': odd thing" in failure_text(failed, PLAIN)
-
-
-def test_failed_checks_show_the_units_that_failed() -> None:
-    failures = ({"check": "a.service", "message": "this unit failed"}, {"check": "test_x", "message": "no"})
-    units = ({"unit": "a.service", "journal": "of a"}, {"unit": "b.service", "journal": "of b\x1b[2J\nmore"})
-    checks = CheckReport(passed=1, failed=2, failures=failures, failed_units=units)
-    failed = replace(BAKED, status=Status.FAILED, checks=checks, error=ChecksError("no"))
-    text = failure_text(failed, PLAIN)
-    assert "unit b.service failed\n      of b" in text
-    assert "\x1b" not in text
-    assert "unit a.service" not in text  # it is a failed check already
-    (body,) = bake_document([failed])["results"]
-    assert body["checks"] is not None
-    assert body["checks"]["failed_units"] == ["a.service", "b.service"]
-
-
 def test_a_kept_failure_has_the_command_to_look_inside_as_its_hint() -> None:
     failed = replace(BAKED, status=Status.FAILED, error=ProvisionError("it failed"), kept=True)
     (body,) = bake_document((failed,))["results"]

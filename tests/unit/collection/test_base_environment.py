@@ -30,10 +30,7 @@ def test_what_is_no_setting_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("path", "whole"),
     [
-        (
-            "/opt/go/bin:/usr/bin:/bin",
-            "/opt/go/bin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin",
-        ),
+        ("/opt/go/bin:/bin", "/opt/go/bin:/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin"),
         ("/opt/bin:$PATH", f"/opt/bin:$PATH:{USUAL}"),
         ("", USUAL),
         ("::/x", f"/x:{USUAL}"),

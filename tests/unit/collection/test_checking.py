@@ -1,5 +1,6 @@
-"""What checks say of the machine they ran on: that it ended, and units that failed. The engine and the machine
-are programs of the test.
+"""What checks say of the machine they ran on: that it ended, and units that failed.
+
+The engine and the machine are programs of the test.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_tmp_of_an_image_is_told_where_programs_cannot_use_it(tmp_path: Path) ->
         said = odd_tmp(str(tmp_path))
         assert bool(said) is odd
         if said:
-            assert f"has the mode {mode:04o}, not 1777" in said[0]
+            assert f"the image's /tmp has the mode {mode:04o}, not 1777" in said[0]
 
 
 def test_tmp_that_is_a_link_is_not_followed(tmp_path: Path) -> None:

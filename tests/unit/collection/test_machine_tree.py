@@ -72,9 +72,10 @@ def test_a_directory_is_made_where_links_lead_inside_the_tree(tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["file", "dangling link", "loop"])
 def test_a_directory_that_cannot_be_made_is_left_to_the_engine(tmp_path: Path, kind: str) -> None:
-    (tmp_path / "f").touch() if kind == "file" else (tmp_path / "f").symlink_to(
-        "f" if kind == "loop" else "gone"
-    )
+    if kind == "file":
+        (tmp_path / "f").touch()
+    else:
+        (tmp_path / "f").symlink_to("f" if kind == "loop" else "gone")
     before = sorted(tmp_path.iterdir())
     make_directory(str(tmp_path), "/f/below")
     assert sorted(tmp_path.iterdir()) == before

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import IO, cast
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
@@ -95,9 +96,8 @@ def _output(command: Sequence[str]) -> bytes:
     timer = threading.Timer(_PATIENCE_S, end)
     timer.start()
     try:
-        assert process.stdout is not None
-        with process.stdout:
-            return process.stdout.read(_MOST_BYTES)
+        with cast("IO[bytes]", process.stdout) as output:
+            return output.read(_MOST_BYTES)
     finally:
         timer.cancel()
         end()

@@ -129,8 +129,8 @@ def _refuse_reboots(units: str) -> None:
     """Have systemd refuse to reboot, at once and with a word: the machine would end, and Ansible's module
     reboot wait ten minutes for it to come back.
 
-    ``shutdown`` has logind do it later (systemd-logind.service(8)), which is refused too late to be told: where
-    a directory is in the place of logind's note, it cannot be scheduled, and is tried at once.
+    ``shutdown`` has logind do it later (systemd-logind.service(8)), which is refused too late to be told:
+    where a directory is in the place of logind's note, it cannot be scheduled, and ``shutdown`` says so.
     """
     os.symlink("/dev/null", os.path.join(units, "reboot.target"))
     dropin = os.path.join(units, "systemd-logind.service.d")

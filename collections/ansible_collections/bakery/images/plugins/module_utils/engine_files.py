@@ -1,8 +1,8 @@
 # Copyright: the bakery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a container engine mounts into a machine, files below /etc and /tmp: what a role does to them is no part
-of its layer. Looked at from outside, without following a link of the machine and without reading them.
+"""What a container engine mounts into a machine, files below /etc and /tmp: what a role does to them is no
+part of its layer. Looked at from outside, without following a link of the machine and without reading them.
 """
 
 from __future__ import annotations
@@ -56,8 +56,10 @@ def odd_tmp(tree: str) -> list[str]:
     with suppress(OSError):
         mode = os.lstat(os.path.join(tree, "tmp")).st_mode
         if stat.S_ISDIR(mode) and stat.S_IMODE(mode) != _TMP_MODE:
-            return [
-                f"/tmp of the image has the mode {stat.S_IMODE(mode):04o}, not {_TMP_MODE:04o}: programs of other "
-                "users than root cannot make temporary files there safely, or at all; give it that mode in the base"
-            ]
+            said = (
+                f"the image's /tmp has the mode {stat.S_IMODE(mode):04o}, not {_TMP_MODE:04o}: programs of "
+                "other users than root cannot make temporary files there safely, or at all; give it that "
+                "mode in the base"
+            )
+            return [said]
     return []

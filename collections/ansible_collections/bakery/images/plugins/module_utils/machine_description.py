@@ -21,7 +21,7 @@ _PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3", "/bin/python3")
 
 
 def task_environment(journal: Journal) -> dict[str, str]:
-    """What every command of a bake sees: the environment of the base, as RUN in a Containerfile does, and ours
+    """What every command of a bake sees: the base's environment, as RUN in a Containerfile does, and ours
     (https://reproducible-builds.org/specs/source-date-epoch/).
     """
     environment = {**base_environment(journal.details.get("env") or ()), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -32,7 +32,7 @@ _WANTED_LIMITS = (("nofile", resource.RLIMIT_NOFILE, 65536), ("nproc", resource.
 
 @dataclass(frozen=True)
 class Container:
-    """A container as the engine reports it; ``finished`` is when it ended, in seconds since 1970, if it did."""
+    """A container as the engine reports it; ``finished`` is when it ended, in seconds since 1970, if so."""
 
     name: str
     running: bool
@@ -223,7 +223,7 @@ def _moment(text: str) -> float | None:
     seconds, dot, rest = text.partition(".")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     try:
-        moment = datetime.fromisoformat(f"{seconds}{rest[len(digits) :]}".replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(f"{seconds}{rest[len(digits) :]}")
     except ValueError:
         return None
     # An engine that does not know says the year 1.

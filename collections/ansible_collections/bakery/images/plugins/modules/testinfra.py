@@ -55,12 +55,12 @@ options:
     type: path
   container:
     description:
-      - Name of the container that the machine is, if it is one, as C(machine.hostvars.ansible_bakery_container)
-        of M(bakery.images.container_machine) has it. Where it ends while the checks run, its engine is asked
-        for its exit code and its last words.
+      - Name of the container that the machine is, if it is one; M(bakery.images.container_machine) has it
+        as C(machine.hostvars.ansible_bakery_container).
+      - Where it ends while the checks run, its engine is asked for its exit code and its last words.
     type: str
   failed_units:
-    description: Units of systemd that failed while the machine booted, as the modules that boot one return them.
+    description: Units of systemd that failed while the machine booted, as modules that boot one return them.
     type: list
     elements: str
     default: []
@@ -120,7 +120,7 @@ checks:
       elements: dict
     failed_units:
       description:
-        - Units of systemd that failed in the machine, with the end of their journal, as C(unit) and C(journal).
+        - Units of systemd that failed in the machine, each as C(unit), with the end of its C(journal).
         - Those that failed since it booted are looked for only if a check failed.
       type: list
       elements: dict
