@@ -141,7 +141,7 @@ def verify_again(kitchen: Kitchen, image: ImageRecord, checks: tuple[str, ...]) 
     An image that is not what it was is forgotten, with the layer that is not, and MachineError is raised.
     """
     report = kitchen.home / "reports" / f"{image.role_set}-{image.target}-{image.fingerprint[:12]}-again.json"
-    kitchen = kitchen.hiding(kitchen.secrets.with_others(vaults_of(kitchen, image)))
+    kitchen = kitchen.hiding(kitchen.secrets.with_opened(vaults_of(kitchen, image)))
     with (
         forgetting_what_is_corrupt(kitchen, image.target, str(image.artifact["digest"])),
         minded_machine(kitchen, image.target, purpose="verify", role_set=image.role_set) as machine,
