@@ -110,6 +110,7 @@ def _by_digest(images: list[ImageRecord], text: str) -> list[ImageRecord]:
 def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]], int]) -> int:
     """Start a machine, hand it to ``use``, and discard it afterwards; returns what ``use`` returned."""
     artifacts = (str(inside.artifact["digest"]),) if inside.artifact else ()
+    kitchen = kitchen.hiding(kitchen.secrets.with_opened(_vaults_inside(kitchen, inside)))
     with minded_machine(kitchen, inside.target, purpose="shell", role_set=inside.name) as machine:
         with forgetting_what_is_corrupt(kitchen, inside.target, *artifacts):
             up = kitchen.run(
@@ -126,6 +127,12 @@ def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]
             )
         entry_point = "boot" if inside.artifact else "launch"
         return use(handed_up(up, "machine", inside.target, entry_point=entry_point))
+
+
+def _vaults_inside(kitchen: Kitchen, inside: Inside) -> tuple[VaultText, ...]:
+    layers = kitchen.catalog.layers().values()
+    below = {text: None for one in layers if one.id in inside.layers for text in one.vaults}
+    return (*below, *(vaults_of(kitchen, inside.image) if inside.image else ()))
 
 
 def vaults_of(kitchen: Kitchen, image: ImageRecord) -> tuple[VaultText, ...]:
