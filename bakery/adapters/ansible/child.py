@@ -139,8 +139,9 @@ class Censor:
         theirs = {
             part: self._but_ids(value[part]) for part in _NAMED_BY_MACHINES.get(name, ()) if part in value
         }
-        if name == "layer":
-            theirs["vaults"] = [text.decode() for text in self.vaults.all()]
+        opened = [text.decode("ascii", "replace") for text in self.vaults.all()]
+        if name == "layer" and opened:
+            theirs["vaults"] = opened
         return {**value, **theirs}
 
     def _but_ids(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The processes of a run are found, also those whose environment nobody but root may read: they know secrets."""
+"""The processes of a run are found, also those whose environment only root may read: they know secrets."""
 
 from __future__ import annotations
 
