@@ -189,9 +189,8 @@ class _SetPlanning:
             others += vaults_in([world.vars_files[str(path)] for path in use.vars_files])
             others += (text for path in use.inputs for text in world.input_vaults.get(str(path), ()))
             others += (text for source in _closure(use.name, world.roles) for text in source.sealed)
-        return Secrets(needed, vault=self.project.vault).with_others(
-            text for text in others if text not in needed
-        )
+        unnamed = tuple(text for text in dict.fromkeys(others) if text not in needed)
+        return Secrets(needed, unnamed, self.project.vault)
 
     def _inputs(self, use: RoleUse, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The named parts of a layer's key, except its parent.

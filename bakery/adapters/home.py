@@ -17,8 +17,8 @@ def ensure_home(home: Path) -> Path:
     """Create ``home`` if need be; returns it.
 
     Root's may be passed through (0711): machines are entered from there as other users; what is secret in it
-    has a mode of its own. Anybody else's is theirs alone (0700). What an older bakery left open is closed.
-    Raises MachineError when it cannot be used.
+    has a mode of its own. Anybody else's is theirs alone (0700). What an older bakery left open in it is
+    closed. Raises MachineError when it cannot be used.
     """
     try:
         home.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,10 @@ from bakery.errors import MachineError
 
 
 def keep_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Write ``report`` as JSON to ``path`` in a folder of a home, whole or not at all. MachineError."""
+    """Write ``report`` as JSON to ``path`` in a folder of a home, whole or not at all.
+
+    Raises MachineError when it cannot be written.
+    """
     ensure_home(path.parent.parent)
     partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.partial")
     try:

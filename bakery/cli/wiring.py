@@ -23,7 +23,7 @@ from bakery.adapters.secret import load_secret
 from bakery.cli.output import remark
 from bakery.cli.session import Session
 from bakery.cli.text import one_line
-from bakery.errors import InputError
+from bakery.errors import BakeryError, InputError
 from bakery.flows.bake import artifact_exists
 from bakery.flows.kitchen import Kitchen
 from bakery.load.digests import digest_collections, digest_path
@@ -33,7 +33,7 @@ from bakery.load.sealed_texts import sealed_below
 from bakery.load.vars_files import load_vars_file
 from bakery.model.plan import Plan, Toolchain, World
 from bakery.model.progress import Event, Note, Warned
-from bakery.model.project import Project, Timeouts
+from bakery.model.project import Project, Secrets, Timeouts
 from bakery.model.records import BaseRecord
 from bakery.planning import plan, wanted_sets
 from bakery.ports import Watch
@@ -149,6 +149,27 @@ def require_open_vaults(project: Project, kitchen: Kitchen, wanted: Plan, *, reb
         from bakery.adapters.ansible import vaults
 
         vaults.require_open_vaults(project, values, cancel=kitchen.cancel)
+
+
+def hiding(project: Project | None, kitchen: Kitchen, *wanted: tuple[str, str]) -> Kitchen:
+    """The kitchen whose runs say nothing that the role sets ``wanted``, each with its target, know.
+
+    What is not of this project, or of one that has mistakes, is hidden as far as the catalog knows of it.
+    """
+    mine = tuple(
+        (name, target)
+        for name, target in wanted
+        if project and name in project.role_sets and target in project.role_sets[name].targets
+    )
+    if project is None or not mine:
+        return kitchen
+    try:
+        known = [one.secrets for one in Planner(project, kitchen, mine)().sets]
+    except BakeryError:
+        return kitchen
+    others = tuple(dict.fromkeys(text for one in known for text in one.others))
+    secrets = Secrets((), others, project.vault)
+    return kitchen.hiding(secrets.with_opened(text for one in known for text in one.needed))
 
 
 def planner(

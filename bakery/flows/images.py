@@ -31,7 +31,7 @@ class ImageJob:
     @property
     def secrets(self) -> Secrets:
         """What no run for the image may say: what was read when its layers were baked included."""
-        return self.plan.secrets.with_others(text for layer in self.layers for text in layer.vaults)
+        return self.plan.secrets.with_opened(text for layer in self.layers for text in layer.vaults)
 
 
 def image_variables(job: ImageJob) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def _by_digest(images: list[ImageRecord], text: str) -> list[ImageRecord]:
 def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]], int]) -> int:
     """Start a machine, hand it to ``use``, and discard it afterwards; returns what ``use`` returned."""
     artifacts = (str(inside.artifact["digest"]),) if inside.artifact else ()
+    kitchen = kitchen.hiding(kitchen.secrets.with_opened(_vaults_inside(kitchen, inside)))
     with minded_machine(kitchen, inside.target, purpose="shell", role_set=inside.name) as machine:
         # Until its journal says what the machine stands on: how long it is used is its user's matter.
         with kitchen.using_the_store(), forgetting_what_is_corrupt(kitchen, inside.target, *artifacts):
@@ -129,6 +130,12 @@ def run_shell(kitchen: Kitchen, inside: Inside, use: Callable[[Mapping[str, Any]
         return use(handed_up(up, "machine", inside.target, entry_point=entry_point))
 
 
+def _vaults_inside(kitchen: Kitchen, inside: Inside) -> tuple[VaultText, ...]:
+    layers = kitchen.catalog.layers().values()
+    below = {text: None for one in layers if one.id in inside.layers for text in one.vaults}
+    return (*below, *(vaults_of(kitchen, inside.image) if inside.image else ()))
+
+
 def vaults_of(kitchen: Kitchen, image: ImageRecord) -> tuple[VaultText, ...]:
     """What roles are known to have read when the layers of an image were baked."""
     known = kitchen.catalog.layers()
@@ -144,7 +151,7 @@ def verify_again(
     An image that is not what it was is forgotten, with the layer that is not, and MachineError is raised.
     """
     report = kitchen.home / "reports" / f"{image.role_set}-{image.target}-{image.fingerprint[:12]}-again.json"
-    kitchen = kitchen.hiding(kitchen.secrets.with_others(vaults_of(kitchen, image)))
+    kitchen = kitchen.hiding(kitchen.secrets.with_opened(vaults_of(kitchen, image)))
     with (
         forgetting_what_is_corrupt(kitchen, image.target, str(image.artifact["digest"])),
         minded_machine(kitchen, image.target, purpose="verify", role_set=image.role_set) as machine,

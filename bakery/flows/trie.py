@@ -114,7 +114,7 @@ class Trie:
             image=image if alone else None,
         )
         watch = job.image.watch if job.image else self._watch(plan, node)
-        kitchen = self._kitchen.hiding(plan.secrets.with_others(ground.vaults))
+        kitchen = self._kitchen.hiding(plan.secrets.with_opened(ground.vaults))
         outcome = obtain_layer(kitchen, job, watch)
         if not self._rebake or node.cached is None:
             return Obtained(outcome)

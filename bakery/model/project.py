@@ -144,9 +144,9 @@ class Secrets:
     others: tuple[VaultText, ...] = ()
     vault: VaultSpec = VaultSpec()
 
-    def with_others(self, texts: Iterable[VaultText]) -> Secrets:
-        """These and more that roles may have seen."""
-        return replace(self, others=tuple(dict.fromkeys((*self.others, *texts))))
+    def with_opened(self, texts: Iterable[VaultText]) -> Secrets:
+        """These and more, which roles are known to have read."""
+        return replace(self, needed=tuple(dict.fromkeys((*self.needed, *texts))))
 
 
 NO_SECRETS = Secrets()

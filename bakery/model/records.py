@@ -39,8 +39,8 @@ class LayerRecord:
     uncompressed.
 
     ``recipe`` is the key without its parent; ``inputs`` are the key's named parts, for ``plan --why``.
-    ``detail`` is what the target handed up (blob, packages, seconds), and as ``vaults`` encrypted texts that
-    the role read and nobody had named beforehand.
+    ``detail`` is what the target handed up (blob, packages, seconds), and as ``vaults`` the encrypted texts
+    that could be opened when the role was applied: what they hold may be in the layer.
     """
 
     key: str

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bakery.model.fingerprint import fingerprint
-from bakery.model.project import ImageSpec, VaultText
+from bakery.model.project import ImageSpec, VaultIdentity, VaultSpec, VaultText
 from tests.unit.builders import (
     NOW,
     ROOT,
@@ -268,3 +268,28 @@ def _plain_digests(value: Any) -> list[str]:
 def test_what_sealing_keeps_changes_the_key() -> None:
     assert_changes(planned(), planned(site(keep=("/var/log/app",))))
     assert "keep" not in planned().nodes[0].inputs
+
+
+def test_a_role_set_keeps_to_itself_whatever_its_roles_could_open() -> None:
+    """Also what no variable names: a file that a task decrypts, a role that a role may run, an input."""
+    texts = {name: VaultText(name) for name in ("seen", "set", "own", "sealed", "of ssl", "input", "file")}
+    of = site(vars={}, set_vars={"nginx_port": texts["seen"], "other": [texts["set"]]}, inputs=(CA,))
+    of = replace(of, vault=VaultSpec((VaultIdentity("vault.py"),)))
+    nginx = role_source(
+        "nginx",
+        names=frozenset({"nginx_port"}),
+        vaults=(texts["own"],),
+        sealed=(texts["own"], texts["sealed"]),
+        uses=("ssl",),
+    )
+    at = around(
+        of,
+        roles={"nginx": nginx, "ssl": replace(SSL, sealed=(texts["of ssl"],))},
+        input_vaults={str(CA): (texts["input"],)},
+    )
+    secrets = planned(of, at).secrets
+    assert secrets.vault == of.vault
+    assert secrets.needed == planned(of, at).nodes[0].vaults
+    everything = {one.ciphertext for one in (*secrets.needed, *secrets.others)}
+    assert everything == set(texts) - {"file"}
+    assert not set(secrets.needed) & set(secrets.others)

@@ -18,7 +18,6 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -141,8 +140,9 @@ class Censor:
         theirs = {
             part: self._but_ids(value[part]) for part in _NAMED_BY_MACHINES.get(name, ()) if part in value
         }
-        if name == "layer":
-            theirs["vaults"] = [text.decode() for text in self.vaults.all()]
+        opened = [text.decode("ascii", "replace") for text in self.vaults.all()]
+        if name == "layer" and opened:
+            theirs["vaults"] = opened
         return {**value, **theirs}
 
     def _but_ids(self, value: Any) -> Any:
@@ -198,19 +198,18 @@ def _one_text(vaulttext: str | bytes) -> bytes:
     return b"\n".join(line.strip() for line in text.strip().splitlines())
 
 
-def watch_vaults(censor: Censor, named: Iterable[str]) -> None:
+def watch_vaults(censor: Censor) -> None:
     """Note every plaintext at the one place where Ansible decrypts, in whichever process that happens, and
-    the encrypted texts that nobody had ``named`` beforehand.
+    what it was encrypted as.
     """
     vault: Any = import_module("ansible.parsing.vault").VaultLib
     decrypt = vault.decrypt_and_get_vault_id
-    known = frozenset(map(_one_text, named))
 
     def noting(self: Any, vaulttext: Any) -> Any:
         result = decrypt(self, vaulttext)
         censor.ledger.add(bytes(result[0]))
         text = _one_text(vaulttext)
-        if len(text) <= _LONGEST_VAULT and text not in known:
+        if len(text) <= _LONGEST_VAULT:
             censor.vaults.add(text)
         return result
 
@@ -305,7 +304,7 @@ def main() -> None:
     sealed = opening.take_sealed()
     sys.stdout = CensoredStream(sys.stdout, censor)
     sys.stderr = CensoredStream(sys.stderr, censor)
-    watch_vaults(censor, (*sealed.needed, *sealed.others))
+    watch_vaults(censor)
     opening.open_early(sealed, censor.ledger.add, censor.close)
     censor_events(censor, watch_outcomes())
     tell_causes()

@@ -49,12 +49,13 @@ def playbook_command(run: Run, private: PrivateDir, places: Places) -> list[str]
 def _write_sealed(run: Run, private: PrivateDir) -> None:
     """What child.py opens to know what it must hide; it removes the file."""
     secrets = run.secrets
+    clients = secrets.vault.identities or (run.provision and run.provision.vault.identities)
     sealed = {
         "identities": [absolute_identity(one, run.project_root) for one in secrets.vault.identities],
         "needed": [one.ciphertext for one in secrets.needed],
         "others": [one.ciphertext for one in secrets.others],
         # A client script of the user's is run as the user would, with what it needs to log in somewhere.
-        "environment": dict(os.environ),
+        "environment": dict(os.environ) if clients else {},
     }
     private.write(SEALED_FILE, json.dumps(sealed))
 

@@ -176,14 +176,14 @@ class _Baking:
 
     def _open_shells(self, results: Sequence[BakeResult], errors: Sequence[Exception]) -> None:
         from bakery.cli.inside import enter
+        from bakery.cli.wiring import hiding
         from bakery.flows.machines import find_inside
 
         for result in results:
             if any(result.error is error for error in errors):
                 project = self.planner.project.name
-                enter(
-                    self.kitchen, find_inside(self.kitchen, result.role_set, result.target, project=project)
-                )
+                kitchen = hiding(self.planner.project, self.kitchen, (result.role_set, result.target))
+                enter(kitchen, find_inside(kitchen, result.role_set, result.target, project=project))
 
 
 def _say_what_was_not_booted(results: Sequence[BakeResult]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from bakery.cli.command import Example, Verb
@@ -9,6 +12,11 @@ from bakery.cli.documents import DiffDocument
 from bakery.cli.names import image_named, images, is_latest
 from bakery.cli.output import answer
 from bakery.cli.session import Session
+from bakery.errors import BakeryError
+
+if TYPE_CHECKING:
+    from bakery.flows.kitchen import Kitchen
+    from bakery.model.records import ImageRecord
 
 
 @click.command(
@@ -34,14 +42,13 @@ def command(session: Session, *, left: str, right: str, target: str | None) -> N
     from bakery.cli.capabilities import require
     from bakery.cli.tables.diff import diff_text
     from bakery.cli.tables.images import image_body
-    from bakery.flows.inspect import compare_images
 
     with wiring.open_kitchen(session) as kitchen, kitchen.reading_the_store():
         ours, theirs = (image_named(kitchen, name, target, session=session) for name in (left, right))
         for image in (ours, theirs):
             require(image.target, "inspect", "compared")
         same = ours.artifact["digest"] == theirs.artifact["digest"]
-        report = {} if same else dict(compare_images(kitchen, ours, theirs))
+        report = {} if same else dict(_compare(session, kitchen, ours=ours, theirs=theirs))
         document: DiffDocument = {
             "left": image_body(ours, latest=is_latest(kitchen, ours)),
             "right": image_body(theirs, latest=is_latest(kitchen, theirs)),
@@ -49,3 +56,19 @@ def command(session: Session, *, left: str, right: str, target: str | None) -> N
             "report": report,
         }
     answer(session, document, lambda paint: diff_text(document, paint))
+
+
+def _compare(
+    session: Session, kitchen: Kitchen, *, ours: ImageRecord, theirs: ImageRecord
+) -> Mapping[str, Any]:
+    """The report, without what the role sets know if they are of the project at hand."""
+    from bakery.cli import wiring
+    from bakery.cli.projects import project_if_any
+    from bakery.flows.inspect import compare_images
+
+    try:
+        project = project_if_any(session)
+    except BakeryError:  # its mistakes are not what was asked for
+        project = None
+    images = ((image.role_set, image.target) for image in (ours, theirs))
+    return compare_images(wiring.hiding(project, kitchen, *images), ours, theirs)

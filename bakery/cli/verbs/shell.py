@@ -38,11 +38,13 @@ def command(session: Session, *, name: str, words: tuple[str, ...], target: str 
     if session.json and not words:
         raise InputError("--json needs a command to run", hint=f"bakery shell {name} --json -- COMMAND")
     # A target that is elsewhere is reached as the project says, if there is one.
-    with wiring.open_kitchen(session, project=project_if_any(session)) as kitchen:
-        if not session.json:
-            return inside.enter(kitchen, inside_named(kitchen, name, target, session=session), words)
+    project = project_if_any(session)
+    with wiring.open_kitchen(session, project=project) as kitchen:
         where = inside_named(kitchen, name, target, session=session)
-        code, stdout, stderr = inside.capture(kitchen, where, words)
+        quiet = wiring.hiding(project, kitchen, (name.partition(":")[0], where.target))
+        if not session.json:
+            return inside.enter(quiet, where, words)
+        code, stdout, stderr = inside.capture(quiet, where, words)
     document: ShellDocument = {
         "name": name,
         "target": where.target,

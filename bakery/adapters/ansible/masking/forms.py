@@ -11,7 +11,6 @@ import re
 import shlex
 import urllib.parse
 from collections.abc import Iterator
-from xml.sax.saxutils import escape as xml_escape
 
 _SAFE = ("", "/", "/:@", "-_.!~*'()", "/?:@-._~!$&'()*+,;=")
 _HEX = re.compile("[0-9a-f]+")
@@ -41,7 +40,7 @@ def _escaped(secret: str) -> Iterator[str]:
     yield urllib.parse.quote_plus(data)
     yield html.escape(secret)
     yield html.escape(secret).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
-    yield xml_escape(secret)
+    yield html.escape(secret, quote=False)
     yield re.escape(secret)
     yield shlex.quote(secret).removeprefix("'").removesuffix("'")
     yield re.sub(r"([^\w@%+=:,./-])", r"\\\1", secret, flags=re.ASCII)

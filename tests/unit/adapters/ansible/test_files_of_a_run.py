@@ -327,3 +327,15 @@ def test_credentials_reach_only_runs_of_the_target_that_needs_them(
     run = Run("x.yml", {"bakery_target": target}, tmp_path)
     with private_dir() as private:
         assert run_environment(run, private, find_places()).keys() & theirs == seen
+
+
+def test_the_callers_environment_is_written_down_only_for_vault_clients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "s.SENTINEL")
+    told = []
+    for provision in (None, a_provision()):
+        with private_dir() as private:
+            playbook_command(Run("x.yml", {}, tmp_path, provision), private, find_places())
+            told.append("s.SENTINEL" in (private.path / "sealed.json").read_text())
+    assert told == [False, True]

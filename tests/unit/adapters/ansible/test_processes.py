@@ -1,0 +1,49 @@
+"""The processes of a run are found, also those whose environment only root may read: they know secrets."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bakery.adapters.ansible import processes
+from bakery.adapters.ansible.processes import RUN_MARKER, processes_of_run
+
+HERE = Path(processes.__file__).parent
+
+
+@contextmanager
+def waiting(*words: str, **environment: str) -> Iterator[int]:
+    """A shell that waits to be told to end; ``words`` come after its script, of which they are no part."""
+    with subprocess.Popen(["/bin/sh", *words], stdin=subprocess.PIPE, env=environment) as process:
+        yield process.pid
+        assert process.stdin
+        process.stdin.close()
+
+
+def script(path: Path) -> str:
+    """For ``sh -c``: what stands where the program of a run is named, and waits."""
+    return f"{path} 2> /dev/null; read line"
+
+
+def test_by_the_variable_that_what_is_started_inherits() -> None:
+    run_id = secrets.token_hex(8)
+    with waiting("-c", "read line", **{RUN_MARKER: run_id}) as pid:
+        assert processes_of_run(run_id) == (pid,)
+
+
+def test_by_the_private_directory_in_the_arguments_of_our_own_program() -> None:
+    run_id = secrets.token_hex(8)
+    inventory = f"/dev/shm/bakery-run-{os.getpid()}-1-{run_id}/inventory.yml"
+    with waiting("-c", script(HERE / "nothing"), "-i", inventory) as pid:
+        assert processes_of_run(run_id) == (pid,)
+        assert processes_of_run(secrets.token_hex(8)) == ()
+
+
+def test_whoever_only_looks_at_a_run_is_no_process_of_it() -> None:
+    run_id = secrets.token_hex(8)
+    with waiting("-c", script(Path("/usr/bin/nothing")), f"/dev/shm/bakery-run-1-1-{run_id}/inventory.yml"):
+        assert processes_of_run(run_id) == ()
