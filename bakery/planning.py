@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bakery.errors import InputError
-from bakery.model.fingerprint import fingerprint, fingerprint_variables
+from bakery.model.fingerprint import fingerprint
 from bakery.model.plan import LayerNode, Plan, SetPlan, World
 from bakery.model.project import BaseSpec, Project, RoleSet, RoleUse, Secrets, VaultText
 from bakery.model.records import BaseRecord, ImageRecord, LayerRecord
 from bakery.model.role_source import RoleSource, RunsHere
-from bakery.variables import vaults_in, visible_variables
+from bakery.variables import ValueFacts, vaults_in, visible_variables
 
 # Part of every key: raise it when the same inputs begin to give other bytes.
 FORMAT = 1
@@ -46,9 +46,11 @@ def layer_key(parent_content: str, recipe: str) -> str:
 
 def plan(project: Project, wanted: tuple[tuple[str, str], ...], world: World) -> Plan:
     """Plan the ``(role set, target)`` pairs in ``wanted``, in that order."""
+    facts = ValueFacts()
     return Plan(
         sets=tuple(
-            _SetPlanning(project, project.role_sets[name], target, world).plan() for name, target in wanted
+            _SetPlanning(project, project.role_sets[name], target, world, facts).plan()
+            for name, target in wanted
         )
     )
 
@@ -82,6 +84,7 @@ class _SetPlanning:
     role_set: RoleSet
     target: str
     world: World
+    facts: ValueFacts
 
     def plan(self) -> SetPlan:
         spec = base_spec(self.base)
@@ -168,12 +171,13 @@ class _SetPlanning:
         sources = _closure(use.name, self.world.roles)
         names: frozenset[str] = frozenset().union(*(source.names for source in sources))
         dynamic = next((source.dynamic for source in sources if source.dynamic), None)
-        return visible_variables(use, names, dynamic, self.world.vars_files)
+        return visible_variables(use, names, dynamic, self.world.vars_files, facts=self.facts)
 
     def _vaults(self, use: RoleUse, variables: Mapping[str, Any]) -> tuple[VaultText, ...]:
         """What Ansible must be able to decrypt for the role."""
         # Not those of the roles that it can run: nobody knows whether it does.
-        return tuple(dict.fromkeys((*vaults_in(variables), *self.world.roles[use.name].vaults)))
+        holders = [value for value in variables.values() if self.facts.holds_vault(value)]
+        return tuple(dict.fromkeys((*vaults_in(holders), *self.world.roles[use.name].vaults)))
 
     def _runs_here(self, use: RoleUse) -> tuple[RunsHere, ...]:
         """What acts on this host in the role and in those that it can run."""
@@ -208,7 +212,7 @@ class _SetPlanning:
             "files": {
                 f"{source.name}/{path}": digest for source in sources for path, digest in source.files.items()
             },
-            "variables": fingerprint_variables(world.secret, variables),
+            "variables": self.facts.digests(world.secret, variables),
             "inputs": {self._portable(path): world.input_digests[str(path)] for path in use.inputs},
             "ansible_core": world.toolchain.ansible_core,
             "collections": world.toolchain.collections,

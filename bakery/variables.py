@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from bakery.model.fingerprint import fingerprint_variable
 from bakery.model.project import RoleUse, VaultText
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -14,11 +15,51 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _ALWAYS = "ansible_"
 
 
+class ValueFacts:
+    """What a plan has to know of the values of variables, each looked at once.
+
+    Role sets and their roles have most values in common, and a value may be large: looking at it again for
+    each role would take as long as everything else together.
+    """
+
+    def __init__(self) -> None:
+        # By identity; the value is kept beside, so that no other can get its place.
+        self._known: dict[int, tuple[Any, frozenset[str], bool]] = {}
+        self._digests: dict[int, tuple[Any, str]] = {}
+
+    def names(self, value: Any) -> frozenset[str]:
+        """Every identifier in the texts of the value, keys included."""
+        return self._facts(value)[1]
+
+    def holds_vault(self, value: Any) -> bool:
+        """Whether anything in the value is encrypted."""
+        return self._facts(value)[2]
+
+    def digests(self, secret: bytes, variables: Mapping[str, Any]) -> dict[str, str]:
+        """The same as ``fingerprint_variables``; ``secret`` is that of the first call."""
+        digests = {}
+        for name in sorted(variables):
+            value = variables[name]
+            if id(value) not in self._digests:
+                self._digests[id(value)] = (value, fingerprint_variable(secret, value))
+            digests[name] = self._digests[id(value)][1]
+        return digests
+
+    def _facts(self, value: Any) -> tuple[Any, frozenset[str], bool]:
+        if id(value) not in self._known:
+            names: set[str] = set()
+            _collect_names(value, names)
+            self._known[id(value)] = (value, frozenset(names), any(True for _ in vaults_in(value)))
+        return self._known[id(value)]
+
+
 def visible_variables(  # noqa: PLR0917 - the four are planning's own nouns, in the order of the sentence
     use: RoleUse,
     source_names: Iterable[str],
     dynamic: str | None,
     vars_files: Mapping[str, Mapping[str, Any]],
+    *,
+    facts: ValueFacts | None = None,
 ) -> dict[str, Any]:
     """The variables whose values the result of a role can depend on, as the role sees them, sorted by name.
 
@@ -30,17 +71,18 @@ def visible_variables(  # noqa: PLR0917 - the four are planning's own nouns, in 
     encrypted: nobody can tell which names an encrypted template holds. A file that is encrypted as a whole
     always counts, as ``vars_files[N]``, because it may define any name.
     """
+    facts = facts or ValueFacts()
     shared, encrypted = _shared(use, vars_files)
     everything = shared | dict(use.vars)
     counted = set(use.vars)
     todo = {name for name in everything if name.startswith(_ALWAYS)} | set(source_names)
-    todo.update(_names(use.vars))
-    opaque = bool(encrypted) or _holds_vault(use.vars)
-    while (found := todo & everything.keys() - counted) and not opaque:
+    todo |= facts.names(use.vars)
+    opaque = bool(encrypted) or facts.holds_vault(use.vars)
+    while (found := (todo - counted) & everything.keys()) and not opaque:
         counted |= found
         values = [everything[name] for name in found]
-        todo = set(_names(values))
-        opaque = _holds_vault(values)
+        todo = set().union(*map(facts.names, values))
+        opaque = any(map(facts.holds_vault, values))
     if dynamic is not None or opaque:
         counted = set(everything)
     return {name: everything[name] for name in sorted(counted)} | encrypted
@@ -63,17 +105,17 @@ def _shared(
     return shared, encrypted
 
 
-def _names(value: Any) -> Iterator[str]:
+def _collect_names(value: Any, found: set[str]) -> None:
     """Every identifier in the texts of a value, keys included."""
     if isinstance(value, str):
-        yield from _WORD.findall(value)
+        found.update(_WORD.findall(value))
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _names(key)
-            yield from _names(item)
+            _collect_names(key, found)
+            _collect_names(item, found)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _names(item)
+            _collect_names(item, found)
 
 
 def vaults_in(value: Any) -> Iterator[VaultText]:
@@ -86,7 +128,3 @@ def vaults_in(value: Any) -> Iterator[VaultText]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from vaults_in(item)
-
-
-def _holds_vault(value: Any) -> bool:
-    return any(True for _ in vaults_in(value))

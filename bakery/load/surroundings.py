@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.load.mistakes import Mistakes, listing, quote
+from bakery.load.mistakes import Mistakes, listing, printable, quote
 from bakery.load.on_disk import is_there
 from bakery.load.scalar_shapes import Read
 
@@ -31,9 +31,8 @@ class Surroundings:
         if is_there(path):
             return path
         message = f"{what} {quote(read.value)} does not exist"
-        self.mistakes.add_unknown(
-            read.line, message, name=path.name, known=_siblings(path), hint=f"it is looked for at {path}"
-        )
+        hint = f"it is looked for at {printable(str(path))}"
+        self.mistakes.add_unknown(read.line, message, name=path.name, known=_siblings(path), hint=hint)
         return None
 
     def all_existing(self, read: Read | None, *, what: str) -> tuple[Path, ...]:

@@ -53,10 +53,12 @@ def fingerprint_variables(secret: bytes, variables: Mapping[str, Any]) -> dict[s
 
     Secrets are keyed. The order of mappings inside a value counts: a template that loops over one sees it.
     """
-    return {
-        name: hashlib.sha256(canonical_json(sealed(secret, variables[name]), ordered=True)).hexdigest()
-        for name in sorted(variables)
-    }
+    return {name: fingerprint_variable(secret, variables[name]) for name in sorted(variables)}
+
+
+def fingerprint_variable(secret: bytes, value: Any) -> str:
+    """The digest of one variable's value, 64 hex digits; see ``fingerprint_variables``."""
+    return hashlib.sha256(canonical_json(sealed(secret, value), ordered=True)).hexdigest()
 
 
 def _plain(value: Any, ordered: bool) -> Any:  # noqa: FBT001 - passed along, never written by hand

@@ -21,8 +21,8 @@ from tests.ec2world.world import World
 with World(Path(sys.argv[1])) as world:
     if sys.argv[2] == "stay":
         ec2 = boto3.client("ec2", **world.client_options)
-        ec2.run_instances(ImageId=world.base_image, MinCount=1, MaxCount=1, InstanceType="t3.small")
-        until(world.instances, what="a machine")
+        ec2.run_instances(ImageId=world.base_image, MinCount=2, MaxCount=2, InstanceType="t3.small")
+        until(lambda: len(world.instances()) == 2, what="two machines")
         print(world.directory, flush=True)
         signal.pause()
 """
@@ -49,11 +49,12 @@ def test_nothing_is_left_of_a_world_that_was_ended(
         assert ended.stdout is not None
         directory = Path(ended.stdout.readline().strip())
         assert str(directory) in containers()
-        (machine,) = (directory / "machines").iterdir()
+        machines = [machine.name for machine in (directory / "machines").iterdir()]
+        assert len(machines) == 2
         ended.send_signal(number)
     with begin(repository, home, "go") as other:
         assert other.wait() == 0
     left = containers()
     assert str(directory) not in left
-    assert machine.name not in left
+    assert not any(machine in left for machine in machines)
     assert not directory.exists()

@@ -15,6 +15,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -25,7 +26,7 @@ os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # moto reads it wh
 import moto.ec2.urls
 from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import unmount
-from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
+from ansible_collections.bakery.images.plugins.module_utils.podman import Listed, Podman
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.base_backend import BackendDict
 from moto.core.utils import utcnow
@@ -269,13 +270,16 @@ class World:
     def _remove_leftovers(self) -> None:
         """Remove the machines of worlds that were killed: of those whose network nobody owns, and of ours."""
         podman = Podman()
-        for container in podman.containers(LABEL):
-            world = container.labels[LABEL]
+        for world, containers in groupby(sorted(podman.containers(LABEL), key=_world_of), key=_world_of):
             with suppress(OSError), nullcontext() if world == self.name else claim(int(world.split("-")[1])):
-                podman.remove(container.name, grace_s=0)
-                machine = Path(container.labels[f"{LABEL}.directory"])
-                unmount(str(machine))
-                delete_tree(str(machine.parent.parent))
+                directories = set()
+                for container in containers:
+                    podman.remove(container.name, grace_s=0)
+                    directories.add(Path(container.labels[f"{LABEL}.directory"]).parent.parent)
+                # A world has one directory: of all of its machines nothing may be mounted there any more.
+                for directory in directories:
+                    unmount(str(directory))
+                    delete_tree(str(directory))
         for process, world in emulators():
             with suppress(OSError), nullcontext() if world == self.name else claim(int(world.split("-")[1])):
                 os.kill(process, signal.SIGKILL)
@@ -365,3 +369,8 @@ def _remove_rest(backend: Any, account: str) -> None:
     for volume in [volume for volume in backend.volumes.values() if not volume.attachment]:
         del backend.volumes[volume.id]
     backend.key_pairs.clear()
+
+
+def _world_of(container: Listed) -> str:
+    """The name of the world that a container is a machine of."""
+    return container.labels[LABEL]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from bakery.errors import Place
+from bakery.model.fingerprint import fingerprint_variables
 from bakery.model.project import RoleUse, VaultText
-from bakery.variables import visible_variables
+from bakery.variables import ValueFacts, visible_variables
 
 
 def use(
@@ -101,3 +102,37 @@ def test_an_encrypted_file_always_counts() -> None:
 
 def test_the_order_is_always_the_same() -> None:
     assert list(visible_variables(use({"z": 1}, {"b": 1, "a": 1}), {"a", "b"}, None, {})) == ["a", "b", "z"]
+
+
+class Counted(dict[str, Any]):
+    """A mapping that counts how often it is looked through."""
+
+    looks = 0
+
+    def items(self) -> Any:
+        self.looks += 1
+        return super().items()
+
+    def values(self) -> Any:
+        self.looks += 1
+        return super().values()
+
+
+def test_a_value_is_looked_through_once_for_all_roles_of_a_plan() -> None:
+    """Large nested values that many roles share made a plan take seconds."""
+    value = Counted({"text": "{{ other }}"})
+    facts = ValueFacts()
+    seen = [
+        visible_variables(use({}, {"big": value, "other": 1}), {"big"}, None, {}, facts=facts)
+        for _ in range(3)
+    ]
+    digests = [facts.digests(b"k", one) for one in seen]
+    assert value.looks == 3  # for its names, for what is encrypted in it, for its digest
+    assert digests == [fingerprint_variables(b"k", seen[0])] * 3
+
+
+def test_equal_values_that_change_places_are_not_taken_for_one_another() -> None:
+    facts = ValueFacts()
+    for number in range(1000):  # most are made where the last one was
+        assert facts.names([f"name{number}"]) == {f"name{number}"}
+        assert facts.digests(b"k", {"a": [number]}) == fingerprint_variables(b"k", {"a": [number]})

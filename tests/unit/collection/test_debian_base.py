@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import (
     DebianSpec,
     make_tree,
+    tool_environment,
     trust_keyring,
 )
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
@@ -45,3 +46,8 @@ def test_apt_in_the_base_trusts_the_keyring_and_knows_no_path_of_this_host(
     trusted = tmp_path / f"tree/etc/apt/trusted.gpg.d/bakery-base.{ending}"
     assert (trusted.read_bytes(), trusted.stat().st_mode & 0o777) == (content, 0o644)
     assert sources.read_text() == "deb http://example.org/debian bookworm main\n"
+
+
+def test_temporary_files_of_a_base_are_in_the_machine_that_is_swept(tmp_path: Path) -> None:
+    tree = tmp_path / "machines/m/tree"
+    assert Path(tool_environment(str(tree))["TMPDIR"]).parent == tree.parent

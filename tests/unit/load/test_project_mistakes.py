@@ -74,6 +74,10 @@ TABLE: list[tuple[str, list[str]]] = [
         ["4: the check '~nobody-at-all/x' does not exist; it is looked for at ROOT/~nobody-at-all/x"],
     ),
     (
+        'role_sets: {web: {base: deb, roles: [app], checks: ["z\\e[31mred"]}}',
+        ["4: the check 'z\\x1b[31mred' does not exist; it is looked for at ROOT/z\\x1b[31mred"],
+    ),
+    (
         f"role_sets: {{web: {{base: deb, roles: [app], vars_files: [{DEEP}]}}}}",
         [f"4: the file of variables {SHOWN} does not exist; it is looked for at ROOT/{DEEP}"],
     ),

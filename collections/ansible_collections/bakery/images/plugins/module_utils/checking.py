@@ -104,7 +104,7 @@ def _add_failure(outcome: dict[str, Any], check: str, message: str) -> None:
 
 
 def _run_pytest(run: CheckRun) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="bakery-checks-") as directory:
+    with tempfile.TemporaryDirectory(prefix="bakery-checks-", dir=_place()) as directory:
         with open(os.path.join(directory, f"{_PLUGIN}.py"), "w", encoding="utf-8") as plugin:
             plugin.write(inspect.getsource(pytest_machine))
         config = os.path.join(directory, "pytest.ini")
@@ -129,6 +129,14 @@ def _run_pytest(run: CheckRun) -> dict[str, Any]:
     return outcome
 
 
+def _place() -> str | None:
+    """Where the files of a pytest go: to those of the run of Ansible, which somebody removes if it is killed;
+    None for the system's own place where a run has none.
+    """
+    place = os.environ.get("ANSIBLE_LOCAL_TEMP", "")
+    return place if os.path.isdir(place) else None
+
+
 def _command(run: CheckRun, config: str) -> list[str]:
     words = [sys.executable, "-m", "pytest", "-q"]
     words += ["-p", "testinfra.plugin", "-p", _PLUGIN, "-p", "no:cacheprovider"]
@@ -146,6 +154,8 @@ def _environment(run: CheckRun, directory: str, report: int) -> dict[str, str]:
     return {
         **kept,
         "PYTHONPATH": directory,
+        # What checks write in between, with pytest's tmp_path for example.
+        "TMPDIR": directory,
         "PYTHONDONTWRITEBYTECODE": "1",
         # What else is installed must neither slow checks down nor change what they find.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",

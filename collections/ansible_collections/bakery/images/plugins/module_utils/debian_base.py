@@ -84,7 +84,10 @@ class DebianSpec:
 
 
 def make_tree(spec: DebianSpec, tree: str) -> None:
-    """Make the root file system ``tree``, which must not exist; MachineFailure with mmdebstrap's words."""
+    """Make the root file system ``tree``, which must not exist; MachineFailure with mmdebstrap's words.
+
+    Temporary files are made beside it: whoever removes what was begun removes them too.
+    """
     if not _SUITE.match(spec.suite):
         raise MachineFailure(f"'{spec.suite}' is not the name of a suite, such as 'bookworm'")
     if shutil.which("mmdebstrap") is None:
@@ -96,12 +99,8 @@ def make_tree(spec: DebianSpec, tree: str) -> None:
             f"the packages of Ubuntu '{spec.suite}' cannot be verified here: {_UBUNTU_KEYRING} is missing; "
             "install the package 'ubuntu-keyring'"
         )
-    environment = {
-        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        "LC_ALL": "C.UTF-8",
-        "SOURCE_DATE_EPOCH": str(_SOURCE_DATE_EPOCH),
-        **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
-    }
+    environment = tool_environment(tree)
+    os.makedirs(environment["TMPDIR"], mode=0o755, exist_ok=True)
     try:
         done = subprocess.run(
             spec.command(tree),
@@ -123,6 +122,17 @@ def make_tree(spec: DebianSpec, tree: str) -> None:
         raise MachineFailure(f"mmdebstrap could not make '{spec.suite}': {reason}")
     if spec.keyring:
         trust_keyring(spec.keyring, tree)
+
+
+def tool_environment(tree: str) -> dict[str, str]:
+    """The environment of mmdebstrap for ``tree``."""
+    return {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "TMPDIR": f"{tree}.tmp",
+        "LC_ALL": "C.UTF-8",
+        "SOURCE_DATE_EPOCH": str(_SOURCE_DATE_EPOCH),
+        **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
+    }
 
 
 def trust_keyring(keyring: str, tree: str) -> None:

@@ -283,8 +283,9 @@ class Way(NamedTuple):
         return [*words, self.container]
 
     def engine_environment(self) -> dict[str, str]:
-        """The environment of the engine for ``exec_words``."""
-        return {**os.environ, **{name: text for name, text in self.environment.items() if is_secret(name)}}
+        """The environment of the engine for ``exec_words``; its monitor wants a locale with all letters."""
+        handed = {name: text for name, text in self.environment.items() if is_secret(name)}
+        return {**os.environ, "LC_ALL": "C.UTF-8", **handed}
 
     def run(self, command: Sequence[str], stdin: bytes = b"", *, timeout_s: float | None = None) -> Outcome:
         """Run ``command`` as root. TooLate after ``timeout_s``; ExecutorDied or OSError if that cannot be."""
@@ -331,7 +332,13 @@ class Way(NamedTuple):
         """``outcome`` of the engine; MachineGone if it means that there is no machine any more."""
         if outcome.status in _ENGINE_FAILED and outcome.stderr.startswith(_ENGINE_SAYS):
             words = [self.engine, "container", "inspect", "--format={{.State.Running}}", self.container]
-            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+            done = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=self.engine_environment(),
+                check=False,
+            )
             if done.stdout.strip() != b"true":
                 raise MachineGone("the machine does not run any more; launch it again")
         return outcome

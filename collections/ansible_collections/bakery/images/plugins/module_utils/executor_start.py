@@ -84,13 +84,15 @@ def _exec(way: Way, interpreter: str, listener: socket.socket) -> None:
     settings = {name: text for name, text in way.environment.items() if not is_secret(name)}
     words = way._replace(environment=settings).exec_words()
     words[2:2] = ["--detach", "--preserve-fds=1"]
-    status, said = _spawn([*words, interpreter, "-c", _BOOTSTRAP], listener.fileno())
+    status, said = _spawn(
+        [*words, interpreter, "-c", _BOOTSTRAP], way.engine_environment(), inherited=listener.fileno()
+    )
     if status:
         lines = said.strip().splitlines() or ["it gave no reason"]
         raise NoExecutor(f"{interpreter} cannot be started: {lines[-1].removeprefix('Error: ')}")
 
 
-def _spawn(words: list[str], inherited: int) -> tuple[int, str]:
+def _spawn(words: list[str], environment: dict[str, str], *, inherited: int) -> tuple[int, str]:
     """Run ``words`` with a descriptor under the number that the engine passes on; status and errors.
 
     Not by subprocess, which cannot give a descriptor another number.
@@ -104,7 +106,7 @@ def _spawn(words: list[str], inherited: int) -> tuple[int, str]:
             (os.POSIX_SPAWN_DUP2, inherited, _INHERITED),
         ]
         try:
-            pid = os.posix_spawn(words[0], words, os.environ, file_actions=actions)
+            pid = os.posix_spawn(words[0], words, environment, file_actions=actions)
         except OSError as error:
             raise NoExecutor(f"{words[0]} cannot be run: {error.strerror}") from error
         status = _await(pid)
