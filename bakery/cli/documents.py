@@ -237,7 +237,7 @@ class PackageChanges(TypedDict):
 
 
 class SealedPath(TypedDict):
-    """What sealing did to a path: removed, emptied, or hidden where the base has something there."""
+    """What sealing did to a path: removed, emptied, cut back to what the base has, or hidden with it."""
 
     path: str
     what: str

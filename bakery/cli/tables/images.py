@@ -296,7 +296,7 @@ def _sealed_rows(layer: ShownLayer, paint: Paint) -> list[str]:
     if layer["sealed"] is None:
         return ["    not known: an earlier version baked it"]
     rows = [
-        f"    {one['what']:8}{clean(one['path'])}  {paint.dim(clean(one['reason']))}"
+        f"    {one['what']:9}{clean(one['path'])}  {paint.dim(clean(one['reason']))}"
         for one in layer["sealed"]
     ]
     if layer["sealed_more"]:

@@ -65,7 +65,9 @@ _NO_ID = (b"", b"uninitialized")
 
 @dataclass(frozen=True)
 class SealedEntry:
-    """What sealing did to a path, and why: ``removed``, ``emptied``, or ``hidden`` where the base has one."""
+    """What sealing did to a path, and why: ``removed``, ``emptied``, ``cut back`` to what the base has there,
+    or ``hidden`` with what the base has there.
+    """
 
     path: str
     what: str
@@ -218,6 +220,8 @@ class _Walk:
         inherited = rule
         if rule and (doomed or rule.action is Action.CONTENTS):
             inherited = _everything_in(rule)
+        elif rule and rule.action is Action.MACHINE_ID:
+            inherited = None
         below = LowerView() if is_opaque(deeper.descriptor) else frame.below.enter(name)
         removed = self.sealed.removed
         self._frames.append(
@@ -313,11 +317,9 @@ class _Walk:
 
     def _seal_log(self, frame: _Frame, name: str, status: os.stat_result, *, rule: Rule) -> bool:
         shown = frame.below.at(name)
-        if shown:
-            goes = _continues(frame.descriptor, name, shown)
-        else:
-            goes = _is_log_of_the_bake(frame.of(name), status)
-        if goes:
+        if shown and _continues(frame.descriptor, name, shown):
+            return self._give_back(frame, name, status, shown=shown, reason=rule.reason)
+        if not shown and _is_log_of_the_bake(frame.of(name), status):
             self._take_away(frame, name, status, reason=rule.reason)
             return True
         if not status.st_size:
@@ -328,10 +330,30 @@ class _Walk:
     def _seal_owned(self, frame: _Frame, name: str, status: os.stat_result, *, rule: Rule) -> bool:
         """What is the machine's own; where the base's was replaced, that one does not come back either."""
         shown = frame.below.at(name)
-        hides = shown is not None and not _continues(frame.descriptor, name, shown)
+        if shown and _continues(frame.descriptor, name, shown):
+            return self._give_back(frame, name, status, shown=shown, reason=rule.reason)
+        hides = shown is not None
         if hides and not status.st_size and stat.S_ISREG(status.st_mode):
             return False  # emptied on purpose
         self._take_away(frame, name, status, reason=rule.reason, hides=hides)
+        return True
+
+    def _give_back(
+        self, frame: _Frame, name: str, status: os.stat_result, *, shown: Shown, reason: str
+    ) -> bool:
+        """Leave what the base has there, with the owner, mode and attributes that a role gave it."""
+        if status.st_nlink > 1 or _is_kept_alike(frame.descriptor, name, status, shown=shown):
+            self._take_away(frame, name, status, reason=reason)
+            return True
+        if status.st_size > shown.status.st_size:
+            descriptor = open_beneath(frame.descriptor, name, os.O_WRONLY)
+            try:
+                os.ftruncate(descriptor, shown.status.st_size)
+            finally:
+                os.close(descriptor)
+            self._tell(frame.of(name), "cut back", reason)
+        frame.stays = True
+        self._clamp(frame.descriptor, name, shown.status)
         return True
 
     def _take_away(
@@ -426,9 +448,11 @@ class _Walk:
                 shadow.truncate()
 
     def _clamp(self, parent: int, name: str, status: os.stat_result) -> None:
-        """Cut a time to the epoch and to whole seconds; a directory's is the one from before the sealing."""
+        """Give it the time in ``status``, which may be from before the sealing, cut to the epoch and to whole
+        seconds.
+        """
         wanted = self._wanted_ns(status)
-        if stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(status.st_mode) or status.st_mtime_ns == wanted:
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if status.st_mtime_ns != wanted:
             os.utime(name, ns=(wanted, wanted), dir_fd=parent, follow_symlinks=False)
@@ -510,6 +534,20 @@ def _begins_with(ours: int, theirs: int) -> bool:
         if os.pread(ours, length, offset) != os.pread(theirs, length, offset):
             return False
     return True
+
+
+def _is_kept_alike(parent: int, name: str, status: os.stat_result, *, shown: Shown) -> bool:
+    """Whether a file has the owner, mode and attributes of the one below."""
+    theirs = shown.status
+    if (theirs.st_mode, theirs.st_uid, theirs.st_gid) != (status.st_mode, status.st_uid, status.st_gid):
+        return False
+    before, after = shown.open_regular(), open_regular(parent, name)
+    try:
+        return before is None or after is None or kept_attributes(before) == kept_attributes(after)
+    finally:
+        for descriptor in (before, after):
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def _content(descriptor: int | None) -> bytes:

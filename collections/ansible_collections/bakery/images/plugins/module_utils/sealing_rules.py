@@ -63,7 +63,7 @@ _HISTORIES = r"\.(history|lesshst|viminfo|wget-hsts|sudo_as_admin_successful)"
 LOGS_OF_THE_BAKE = (
     r"(dpkg|alternatives|bootstrap|fontconfig|apk|pacman|yum|dnf[a-z.]*|hawkey|zypper|cloud-init.*)\.log"
     r"|(apt|dist-upgrade|unattended-upgrades|installer|anaconda|zypp)/.*"
-    r"|[wb]tmp|lastlog|faillog|tallylog|syslog|messages|(auth|kern|daemon|user|boot)\.log|secure|debug"
+    r"|[wb]tmp|lastlog|faillog|tallylog"
 )
 # Names of former logs: they differ from bake to bake.
 ROTATED_LOGS = r".*(\.\d+(\.(gz|xz|bz2|zst))?|[-_.]\d{4}-?\d{2}-?\d{2}.*)"
