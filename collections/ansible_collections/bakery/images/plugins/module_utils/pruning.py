@@ -23,6 +23,8 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
 from ansible_collections.bakery.images.plugins.module_utils.oci_layout import OciLayout, load_image
 
+_BLOCK = 512
+
 
 @dataclass(frozen=True)
 class Keep:
