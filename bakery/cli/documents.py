@@ -254,7 +254,7 @@ class PackageChanges(TypedDict):
 
 
 class SealedPath(TypedDict):
-    """What sealing did to a path: removed, emptied, or hidden where the base has something there."""
+    """What sealing did to a path: removed, emptied, cut back to what the base has, or hidden with it."""
 
     path: str
     what: str
@@ -294,7 +294,8 @@ class ShowDocument(TypedDict):
 
     ``base`` is null if the base was renewed or removed since. ``roles`` are pairs of name and version, also
     of an image without layers; ``elsewhere`` are the newest images of the role set on other targets.
-    ``packages`` are [name, version] of all that is in an image without layers, as far as that is known.
+    ``packages`` are [name, version] of all that is in an image without layers, as far as that is known, and
+    ``sealed`` and ``sealed_more`` what sealing took away of it.
     """
 
     image: ImageBody
@@ -302,6 +303,8 @@ class ShowDocument(TypedDict):
     layers: list[ShownLayer]
     roles: list[list[str | None]]
     packages: list[list[str]]
+    sealed: list[SealedPath] | None
+    sealed_more: int
     config: dict[str, Any]
     elsewhere: list[ImageBody]
 

@@ -150,7 +150,7 @@ def _write_times(merged: Path) -> None:
 
 
 def census(root: Path, *, epoch: int | None = None) -> dict[bytes, Census]:
-    """Every path below ``root`` and the root, except sockets; times clamped to ``epoch``."""
+    """Every path below ``root`` and the root, except sockets; times as a layer of ``epoch`` has them."""
     statuses = dict(_walk(os.fsencode(root), b""))
     first_names: dict[int, bytes] = {}
     for path in sorted(statuses):
@@ -189,7 +189,7 @@ def _count(path: bytes, status: os.stat_result, first_name: bytes, epoch: int | 
         kind,
         stat.S_IMODE(status.st_mode),
         (status.st_uid, status.st_gid),
-        mtime if epoch is None else min(mtime, epoch),
+        mtime if epoch is None else max(min(mtime, epoch), 0),
         status.st_size if kind == stat.S_IFREG else 0,
         content,
         status.st_rdev if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0,

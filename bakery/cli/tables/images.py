@@ -101,6 +101,8 @@ def show_document(view: ImageView, *, latest: bool) -> ShowDocument:
         "layers": [_shown_layer(layer) for layer in view.layers],
         "roles": [list(role) for role in view.image.inputs.get("roles", ())],
         "packages": [[str(word) for word in pair] for pair in view.image.artifact.get("packages", ())],
+        "sealed": _sealed(view.image.artifact.get("sealed")),
+        "sealed_more": int(_told(view.image.artifact.get("sealed")).get("more", 0)),
         "config": dict(config),
         "elsewhere": [image_body(one, latest=True) for one in view.elsewhere],
     }
@@ -285,7 +287,7 @@ def _package_lines(document: ShowDocument, paint: Paint) -> list[str]:
 
 def _sealed_lines(document: ShowDocument, paint: Paint) -> list[str]:
     if not document["layers"]:
-        return [paint.dim("  SEALED"), "    not known here"]
+        return [paint.dim("  SEALED"), *_sealed_rows(document, paint)]
     lines = []
     for layer in document["layers"]:
         lines.append(paint.dim(f"  SEALED OF {layer['role']}"))
@@ -293,16 +295,15 @@ def _sealed_lines(document: ShowDocument, paint: Paint) -> list[str]:
     return lines
 
 
-def _sealed_rows(layer: ShownLayer, paint: Paint) -> list[str]:
+def _sealed_rows(of: ShownLayer | ShowDocument, paint: Paint) -> list[str]:
     """A line per path: what was done to it, and why."""
-    if layer["sealed"] is None:
-        return ["    not known: an earlier version baked it"]
+    if of["sealed"] is None:
+        return ["    not known here"]
     rows = [
-        f"    {one['what']:8}{clean(one['path'])}  {paint.dim(clean(one['reason']))}"
-        for one in layer["sealed"]
+        f"    {one['what']:9}{clean(one['path'])}  {paint.dim(clean(one['reason']))}" for one in of["sealed"]
     ]
-    if layer["sealed_more"]:
-        rows.append(f"    and {layer['sealed_more']} more")
+    if of["sealed_more"]:
+        rows.append(f"    and {of['sealed_more']} more")
     return rows or ["    nothing"]
 
 

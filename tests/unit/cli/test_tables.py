@@ -264,22 +264,6 @@ def test_show_with_packages(golden: Golden) -> None:
     golden("show_packages", show_text(document, PLAIN, lists=Lists(packages=True), run=None))
 
 
-def test_show_with_what_was_sealed(golden: Golden) -> None:
-    entries = [
-        {"path": "/var/log/app.log", "what": "emptied", "reason": "logs of the bake"},
-        {"path": "/tmp/\x1b[31mred", "what": "removed", "reason": "lives no longer than the machine"},
-    ]
-    layers = (
-        layer_record("common"),
-        layer_record("nginx", detail={"sealed": {"entries": entries, "more": 3}}),
-        layer_record("app", detail={"sealed": {"entries": [], "more": 0}}),
-    )
-    document = show_document(replace(shown(), layers=layers), latest=True)
-    assert document["layers"][1]["sealed"] == entries
-    assert document["layers"][1]["sealed_more"] == 3
-    golden("show_sealed", show_text(document, PLAIN, lists=Lists(sealed=True), run=None))
-
-
 def test_show_with_packages_of_an_image_without_layers() -> None:
     view = replace(shown(), layers=())
     text = show_text(show_document(view, latest=True), PLAIN, lists=Lists(packages=True), run=None)

@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealed, Sealing, seal
+from ansible_collections.bakery.images.plugins.module_utils.sealed import Sealed, Sealing
+from ansible_collections.bakery.images.plugins.module_utils.sealing import seal
 from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import is_whiteout
 
 EPOCH = 1_700_000_000

@@ -12,6 +12,7 @@ from ansible_collections.bakery.images.plugins.module_utils.directory_chain impo
     Directory,
     close_below,
     delete_tree,
+    disk_usage,
     remove_tree,
 )
 
@@ -100,3 +101,16 @@ def test_a_link_is_removed_and_not_what_it_leads_to(root: int, tmp_path: Path) -
 def test_what_is_gone_already_need_not_be_deleted(tmp_path: Path) -> None:
     delete_tree(str(tmp_path / "none"))
     delete_tree(str(tmp_path / "none" / "deeper"))
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_what_a_tree_takes_is_told_at_any_depth_and_once_a_file(root: int, tmp_path: Path) -> None:
+    nest(root, DEPTH, beside=True)
+    (tmp_path / "d" / "heavy").write_bytes(b"x" * (1 << 20))
+    (tmp_path / "d" / "d" / "again").hardlink_to(tmp_path / "d" / "heavy")
+    before = disk_usage(str(tmp_path))
+    (tmp_path / "d" / "heavy").unlink()
+    assert disk_usage(str(tmp_path)) == before
+    (tmp_path / "d" / "d" / "again").unlink()
+    assert before - disk_usage(str(tmp_path)) >= 1 << 20
+    delete_tree(str(tmp_path / "d"))

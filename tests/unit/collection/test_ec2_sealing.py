@@ -41,8 +41,8 @@ def write(path: Path, text: str = "something\n") -> Path:
 def seal(root: Path, *, apply: bool = True, keep: tuple[str, ...] = ()) -> dict[str, int]:
     told = request(apply=apply, keep=keep)
     program = Seal(str(root), told)
-    for where, what, action in told["rules"]:
-        program.rule(where, what, action)
+    for where, what, action, reason in told["rules"]:
+        program.rule(where, what, action, reason=reason)
     program.keys(told["comment"])
     return program.counts
 
@@ -188,7 +188,7 @@ def test_the_program_gets_into_the_machine_as_text(tmp_path: Path) -> None:
     way = [
         sys.executable,
         "-c",
-        f"import sys; open({str(seen)!r}, 'w').write(repr(sys.argv[1:])); print('[{{}}]')",
+        f"import sys; open({str(seen)!r}, 'w').write(repr(sys.argv[1:])); print('[{{\"counts\": {{}}}}]')",
     ]
     assert seal_machine(way, SealingAsked("/usr/bin/python3", apply=False)) == ({}, {})
     assert seen.read_text().startswith("['/usr/bin/python3', '-I', '-B', '-c', ")
@@ -215,4 +215,5 @@ def test_the_text_of_the_program_runs_as_the_machine_runs_it(tree: Path) -> None
     done = subprocess.run(words, input=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (answer,) = json.loads(done.stdout)
-    assert answer["removed"] == 1
+    assert answer["counts"]["removed"] == 1
+    assert [(one["path"], one["what"]) for one in answer["sealed"]["entries"]] == [("/tmp/x", "removed")]

@@ -72,6 +72,23 @@ def test_a_log_that_grew_is_the_bases_again(bake: Bake) -> None:
     assert bake.left() == []
 
 
+@pytest.mark.parametrize("path", ["var/log/wtmp", "var/log/app.log", "root/.bash_history"])
+@pytest.mark.parametrize("content", ["of the base", "of the base, and of the bake"])
+def test_the_mode_that_a_role_gave_the_bases_file_stays(bake: Bake, path: str, content: str) -> None:
+    below = bake.write(path, "of the base", lower=True)
+    os.utime(below, (EPOCH - 5, EPOCH - 5))
+    file = bake.write(path, content)
+    file.chmod(0o600)
+    assert bake.told() == ({f"/{path}": "cut back"} if content != "of the base" else {})
+    status = file.stat()
+    assert (file.read_text(), status.st_mode & 0o777, status.st_mtime) == ("of the base", 0o600, EPOCH - 5)
+
+
+def test_a_directory_in_the_place_of_a_machine_id_is_none(bake: Bake) -> None:
+    bake.write("etc/machine-id/file", IDS[0])
+    assert bake.told() == {}
+
+
 def test_a_host_key_that_replaced_the_bases_leaves_none_of_both(bake: Bake) -> None:
     bake.write("etc/ssh/ssh_host_rsa_key", "of the base", lower=True)
     bake.write("etc/ssh/ssh_host_rsa_key", "of the machine")
@@ -150,7 +167,7 @@ def test_a_link_in_the_place_of_what_a_bake_leaves_stays(bake: Bake, path: str, 
 
 @pytest.mark.parametrize("owner", [0, 33])
 def test_a_log_made_on_purpose_stays_without_its_content(bake: Bake, owner: int) -> None:
-    made = bake.write("var/log/jobs.log", "")
+    made = bake.write("var/log/auth.log", "")
     written = bake.write("var/log/php8.2-fpm.log", "notice: ready")
     for file in (made, written):
         os.chown(file, owner, 4)

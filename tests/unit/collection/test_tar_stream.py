@@ -70,14 +70,16 @@ def test_whiteouts_that_share_an_inode_stay_whiteouts(tmp_path: Path) -> None:
 
 
 def test_times_are_whole_seconds_and_clamped(tmp_path: Path) -> None:
-    for name, time in (("old", 1000.75), ("new", 5000.5)):
+    for name, time in (("old", 1000.75), ("new", 5000.5), ("before-1970", -7.5)):
         (tmp_path / name).write_text("")
         os.utime(tmp_path / name, (time, time))
     assert {m.name: m.mtime for m in members(pack(tmp_path, epoch=2000)[0]) if m.name != "."} == {
+        "before-1970": 0,
         "old": 1000,
         "new": 2000,
     }
     assert {m.name: m.mtime for m in members(pack(tmp_path)[0]) if m.name != "."} == {
+        "before-1970": 0,
         "old": 1000,
         "new": 5000,
     }

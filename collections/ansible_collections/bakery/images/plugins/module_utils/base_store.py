@@ -36,7 +36,8 @@ from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner, boot_id, process_start
 from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
 from ansible_collections.bakery.images.plugins.module_utils.packing import pack
-from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealing, seal
+from ansible_collections.bakery.images.plugins.module_utils.sealed import Sealing
+from ansible_collections.bakery.images.plugins.module_utils.sealing import seal
 from ansible_collections.bakery.images.plugins.module_utils.store_place import require_place
 
 _TTL_S = 86_400

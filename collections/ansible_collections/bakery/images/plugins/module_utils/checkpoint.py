@@ -16,7 +16,8 @@ from ansible_collections.bakery.images.plugins.module_utils.layer_store import L
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
 from ansible_collections.bakery.images.plugins.module_utils.packages import layer_packages
 from ansible_collections.bakery.images.plugins.module_utils.packing import pack
-from ansible_collections.bakery.images.plugins.module_utils.sealing import Sealed, Sealing, seal
+from ansible_collections.bakery.images.plugins.module_utils.sealed import Sealed, Sealing
+from ansible_collections.bakery.images.plugins.module_utils.sealing import seal
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
 
 

@@ -18,6 +18,7 @@ import stat
 from ansible_collections.bakery.images.plugins.module_utils.beneath import DIRECTORY
 
 _HELD = 16
+_BLOCK = 512
 
 
 class Directory:
@@ -119,6 +120,37 @@ def delete_tree(path: str) -> None:
         raise OSError(error.errno, error.strerror, path) from error
     finally:
         os.close(descriptor)
+
+
+def disk_usage(path: str) -> int:
+    """Bytes on disk below the directory ``path``; a file with several names counts once."""
+    root = os.open(path, DIRECTORY)
+    current = Directory(root)
+    seen: set[int] = set()
+    total = 0
+    try:
+        way = [_statuses(root)]
+        while way:
+            if not way[-1]:
+                way.pop()
+                current = current.leave() if way else current
+                continue
+            name, status = way[-1].pop()
+            if status.st_ino not in seen:
+                seen.add(status.st_ino)
+                total += status.st_blocks * _BLOCK
+            if stat.S_ISDIR(status.st_mode):
+                current = current.enter(name)
+                way.append(_statuses(current.descriptor))
+    finally:
+        close_below(current)
+        os.close(root)
+    return total
+
+
+def _statuses(directory: int) -> list[tuple[str, os.stat_result]]:
+    with os.scandir(directory) as listing:
+        return [(entry.name, entry.stat(follow_symlinks=False)) for entry in listing]
 
 
 def _emptied(directory: int, device: int) -> list[str]:

@@ -41,8 +41,8 @@ class ImageContents:
     def keep(self, machine_id: str, image_id: str) -> dict[str, Any]:
         """Keep what was in the machine as what is in the image that was made of it.
 
-        Returns what the image's artifact tells of it: ``contents``, the path, and ``packages``, pairs of name
-        and version. It is empty if nobody looked into the machine.
+        Returns what the image's artifact tells of it: ``contents``, the path, ``packages``, pairs of name and
+        version, and what was ``sealed``. It is empty if nobody looked into the machine.
         """
         path = self.path(image_id)
         try:
@@ -55,7 +55,9 @@ class ImageContents:
         contents = self.find(image_id)
         if not contents:
             return {}
-        return {"contents": path, "packages": [list(pair) for pair in sorted(contents["packages"].items())]}
+        sealed = {"sealed": contents["sealed"]} if "sealed" in contents else {}
+        packages = [list(pair) for pair in sorted(contents["packages"].items())]
+        return {"contents": path, "packages": packages, **sealed}
 
     def find(self, image_id: str) -> dict[str, Any]:
         """What is in the image; empty if that is not known here."""

@@ -77,17 +77,17 @@ def seal_machine(exec_words: Sequence[str], by: SealingAsked) -> tuple[dict[str,
     """Seal the machine that the words lead into, and look at what is in it then.
 
     Returns how many entries were ``removed`` and ``emptied`` and how many ``keys`` were taken out, and the
-    contents. Where it only counts there are no contents.
+    contents, in which ``sealed`` tells what was taken away. Where it only counts there are no contents.
     """
     asked: list[Asked] = [(ec2_sealing_program, request(apply=by.apply, keep=by.keep))]
     if by.apply:
         # In the same process: nobody may get in any more once the machine is sealed.
         asked.append((contents_program, {"leave_out": PATTERNS, "since": by.since}))
     try:
-        counts, *looked = run_programs(exec_words, asked, interpreter=by.interpreter, timeout_s=_TIMEOUT_S)
+        answer, *looked = run_programs(exec_words, asked, interpreter=by.interpreter, timeout_s=_TIMEOUT_S)
     except MachineFailure as failure:
         raise MachineFailure(f"the machine cannot be sealed: {failure}") from failure
-    return counts, looked[0] if looked else {}
+    return answer["counts"], {**looked[0], "sealed": answer["sealed"]} if looked else {}
 
 
 def request(*, apply: bool, keep: Sequence[str] = ()) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def request(*, apply: bool, keep: Sequence[str] = ()) -> dict[str, Any]:
         "former_logs": ROTATED_LOGS,
         "comment": KEY_COMMENT,
         "commands": COMMANDS,
-        "rules": [(rule.where, rule.what, rule.action.value) for rule in BOOTABLE_RULES],
+        "rules": [(rule.where, rule.what, rule.action.value, rule.reason) for rule in BOOTABLE_RULES],
     }
 
 

@@ -27,6 +27,7 @@ FIRST_PERSON = 1000
 KEY_FILES = ("authorized_keys", "authorized_keys2")
 LARGEST_KEY_FILE = 16 << 20
 LAST_LINES = 3
+MOST_TOLD = 1000
 
 
 class Seal:
@@ -39,9 +40,12 @@ class Seal:
         self.logs = re.compile(request["logs"], re.DOTALL)
         self.former_logs = re.compile(request["former_logs"], re.DOTALL)
         self.counts = {"removed": 0, "emptied": 0, "keys": 0}
+        self.told: list[dict[str, str]] = []
+        self.reason = ""
 
-    def rule(self, where: str, what: str, action: str) -> None:
+    def rule(self, where: str, what: str, action: str, *, reason: str) -> None:
         """Apply one rule; see sealing_rules.Rule."""
+        self.reason = reason
         for place in self.places(where):
             descriptor = self.open(place)
             if descriptor is None:
@@ -130,11 +134,13 @@ class Seal:
         """Do what a rule says to a directory."""
         everything = action in ("drop", "contents")
         depth = path.count("/") + (action == "contents")
-        self.counts["removed"] += action == "drop" and not self.spares(path)
+        if action == "drop" and not self.spares(path):
+            self.tell(path, "removed")
         for above, one, status in inside(parent, path):
             is_directory = stat.S_ISDIR(status.st_mode)
             if everything:
-                self.counts["removed"] += one.count("/") == depth and not self.spares(one)
+                if one.count("/") == depth and not self.spares(one):
+                    self.tell(one, "removed")
                 self.remove(above, one, is_directory=is_directory)
             elif not is_directory and not stat.S_ISLNK(status.st_mode):
                 self.file(above, one, status, action=action)
@@ -149,10 +155,17 @@ class Seal:
         if action == "machine-id":
             self.empty(parent, path, status)
         elif action != "logs" or (is_file and self.is_log_of_the_bake(path, status)):
-            self.counts["removed"] += 1
+            self.tell(path, "removed")
             self.remove(parent, path, is_directory=False)
         elif is_file:
             self.empty(parent, path, status)
+
+    def tell(self, path: str, what: str) -> None:
+        """Count what is done to a path, and tell the first of them with the reason."""
+        self.counts[what] += 1
+        if len(self.told) < MOST_TOLD:
+            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+            self.told.append({"path": "/" + shown, "what": what, "reason": self.reason})
 
     def is_log_of_the_bake(self, path: str, status: os.stat_result) -> bool:
         """Whether nobody made that log on purpose; see sealing_rules.LOGS_OF_THE_BAKE."""
@@ -180,7 +193,7 @@ class Seal:
         """Take a file's content away."""
         if not stat.S_ISREG(status.st_mode) or not status.st_size:
             return
-        self.counts["emptied"] += 1
+        self.tell(path, "emptied")
         if self.apply:
             flags = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
             os.close(os.open(os.path.basename(path), flags, dir_fd=parent))
@@ -288,12 +301,13 @@ def main(request: Mapping[str, Any], root: str = "/") -> dict[str, Any]:
             trouble = run(words, must=must)
             if trouble:
                 return {"failed": trouble}
-    for where, what, action in request["rules"]:
-        seal.rule(where, what, action)
+    for where, what, action, reason in request["rules"]:
+        seal.rule(where, what, action, reason=reason)
     seal.keys(request["comment"])
     if request["apply"]:
         os.sync()
-    return seal.counts
+    beyond = seal.counts["removed"] + seal.counts["emptied"] - len(seal.told)
+    return {"counts": seal.counts, "sealed": {"entries": seal.told, "more": beyond}}
 
 
 if __name__ == "__sent__":  # see machine_program

@@ -10,22 +10,19 @@ import re
 import time
 from dataclasses import dataclass
 
-from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import delete_tree, disk_usage
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
-    StoreError,
     canonical_json,
     fsync_directory,
     write_atomically,
 )
 from ansible_collections.bakery.images.plugins.module_utils.machine_journal import Journal
-from ansible_collections.bakery.images.plugins.module_utils.stacked_tree import walk
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import Throwaways
 from ansible_collections.bakery.images.plugins.module_utils.unfinished import PARTIAL, unfinished
 
 # With less than that left on a disk, what a role wrote there may be what fills it.
 _ROOM = 256 << 20
-_BLOCK = 512
 _NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 
@@ -66,9 +63,9 @@ def _refusal(upper: str) -> str | None:
         left = status.f_bavail * status.f_frsize
         if left >= _ROOM:
             return None
-        taken = sum(entry.status.st_blocks * _BLOCK for entry in walk([upper]))
-    except (OSError, StoreError) as error:
-        raise MachineFailure(f"what a role left in {upper} cannot be looked at: {error}") from error
+        taken = disk_usage(upper)
+    except OSError as error:
+        raise MachineFailure(f"what a role left in {upper} cannot be read: {error.strerror}") from error
     if taken <= left:
         return None
     return (

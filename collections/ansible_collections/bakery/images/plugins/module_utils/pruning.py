@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.bakery.images.plugins.module_utils.directory_chain import disk_usage
 from ansible_collections.bakery.images.plugins.module_utils.layer_store import (
     LayerCorrupt,
     LayerStore,
@@ -76,7 +77,7 @@ def find_garbage(store: LayerStore, keep: Keep) -> Garbage:
     for layer_id in store.ids():
         if layer_id not in kept_layers and os.stat(store.path(layer_id)).st_ctime < youngest:
             garbage.layers.append(layer_id)
-            garbage.bytes += _disk_usage(store.path(layer_id))
+            garbage.bytes += disk_usage(store.path(layer_id))
     garbage.images = sorted({entry["digest"] for entry in layout.descriptors()} - keep.images)
     used = _blobs_in_use(store, layout, layers=set(garbage.layers), images=set(garbage.images))
     for digest in layout.blobs.digests():
@@ -177,19 +178,6 @@ def _flattened_without_blob(store: LayerStore, doomed: set[str]) -> list[str]:
         for path, document in _documents(os.path.join(store.root, "flattened"), ".json")
         if document.get("blob", {}).get("digest") in doomed
     ]
-
-
-def _disk_usage(path: str) -> int:
-    """Bytes on disk below ``path``; a file with several names counts once."""
-    seen: set[int] = set()
-    total = 0
-    for directory, names, files in os.walk(path):
-        for name in [*names, *files]:
-            status = os.lstat(os.path.join(directory, name))
-            if status.st_ino not in seen:
-                seen.add(status.st_ino)
-                total += status.st_blocks * _BLOCK
-    return total
 
 
 def _unlink(path: str) -> None:

@@ -63,7 +63,7 @@ _HISTORIES = r"\.(history|lesshst|viminfo|wget-hsts|sudo_as_admin_successful)"
 LOGS_OF_THE_BAKE = (
     r"(dpkg|alternatives|bootstrap|fontconfig|apk|pacman|yum|dnf[a-z.]*|hawkey|zypper|cloud-init.*)\.log"
     r"|(apt|dist-upgrade|unattended-upgrades|installer|anaconda|zypp)/.*"
-    r"|[wb]tmp|lastlog|faillog|tallylog|syslog|messages|(auth|kern|daemon|user|boot)\.log|secure|debug"
+    r"|[wb]tmp|lastlog|faillog|tallylog"
 )
 # Names of former logs: they differ from bake to bake.
 ROTATED_LOGS = r".*(\.\d+(\.(gz|xz|bz2|zst))?|[-_.]\d{4}-?\d{2}-?\d{2}.*)"
@@ -154,3 +154,38 @@ MOUNT_STUBS = (
     "var/log",
     "var/log/journal",
 )
+
+
+def rule_for(where: str, name: str) -> Rule | None:
+    """The rule for what is called ``name`` in the directory ``where``."""
+    found = _BY_PLACE.get(where, ())
+    if where.startswith("home/"):
+        _user, _slash, rest = where[5:].partition("/")
+        found = (*found, *_BY_PLACE.get(f"home/*/{rest}" if rest else "home/*", ()))
+    for rule in found:
+        if rule.what is not None and re.fullmatch(rule.what, name):
+            return rule
+    return None
+
+
+def _by_place() -> dict[str, tuple[Rule, ...]]:
+    places: dict[str, tuple[Rule, ...]] = {}
+    for rule in RULES:
+        places[rule.where] = (*places.get(rule.where, ()), rule)
+    return places
+
+
+_BY_PLACE = _by_place()
+
+
+def everything_in(rule: Rule) -> Rule:
+    """The rule for what is in a directory that is to be emptied: everything, whatever it is, goes."""
+    return Rule(rule.where, rule.what, Action.DROP, rule.reason, links=True)
+
+
+def is_log_of_the_bake(path: str, *, owner: int) -> bool:
+    """Whether nobody made the log at that path on purpose."""
+    name = path.removeprefix("var/log/")
+    if re.fullmatch(ROTATED_LOGS, path.rpartition("/")[2], re.DOTALL):
+        return True
+    return not owner and re.fullmatch(LOGS_OF_THE_BAKE, name, re.DOTALL) is not None

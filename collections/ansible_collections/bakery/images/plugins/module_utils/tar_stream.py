@@ -215,7 +215,8 @@ class _LayerWriter:
         status = entry.status
         if len(entry.path) >= PATH_MAX:
             raise StoreError(too_long(entry.path))
-        mtime = status.st_mtime_ns // 1_000_000_000
+        # Engines cannot set a time before 1970 and take 1970 instead.
+        mtime = max(status.st_mtime_ns // 1_000_000_000, 0)
         if self.epoch is not None and mtime > self.epoch:
             mtime = self.epoch
         complete = Member(

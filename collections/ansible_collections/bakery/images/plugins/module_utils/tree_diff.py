@@ -150,4 +150,4 @@ def _same_bytes(left: int, right: int) -> bool:
 
 
 def _clamped(status: os.stat_result, epoch: int) -> int:
-    return min(status.st_mtime_ns // 1_000_000_000, epoch)
+    return max(min(status.st_mtime_ns // 1_000_000_000, epoch), 0)

@@ -104,9 +104,9 @@ layer:
       type: dict
     sealed:
       description:
-        - What sealing took away. C(entries) has C(path), C(what) (removed, emptied, or hidden where the
-          layers below have something there) and C(reason) of the first thousand, C(more) how many there are
-          beyond.
+        - What sealing took away. C(entries) has C(path), C(what) (removed, emptied, cut back to what
+          the layers below have there, or hidden with that) and C(reason) of the first thousand, C(more) how
+          many there are beyond.
       type: dict
     seconds:
       description: How long it took to stop, seal, freeze and pack.

@@ -179,6 +179,10 @@ artifact:
       returned: when O(state=present) and M(bakery.images.ec2_seal) looked into the machine
       type: list
       elements: list
+    sealed:
+      description: What sealing took away, as M(bakery.images.container_layer) tells it of a layer.
+      returned: when O(state=present) and M(bakery.images.ec2_seal) looked into the machine
+      type: dict
     contents:
       description: The file that has its packages and files; see M(bakery.images.ec2_contents).
       returned: when O(state=present) and M(bakery.images.ec2_seal) looked into the machine
