@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from bakery.cli.boundary import error_body
-from bakery.cli.documents import PlanDocument, PlannedBase, PlannedRole, PlannedSet
 from bakery.cli.output import Paint
+from bakery.cli.plan_documents import PlanDocument, PlannedBase, PlannedRole, PlannedSet
 from bakery.cli.tables.grid import Cell, Column, grid
 from bakery.cli.text import clean, listed, one_line, plural, short, width
 from bakery.flows.estimate import Estimate

@@ -332,13 +332,7 @@ class Way(NamedTuple):
         """``outcome`` of the engine; MachineGone if it means that there is no machine any more."""
         if outcome.status in _ENGINE_FAILED and outcome.stderr.startswith(_ENGINE_SAYS):
             words = [self.engine, "container", "inspect", "--format={{.State.Running}}", self.container]
-            done = subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env=self.engine_environment(),
-                check=False,
-            )
+            done = subprocess.run(words, capture_output=True, env=self.engine_environment(), check=False)
             if done.stdout.strip() != b"true":
                 raise MachineGone("the machine does not run any more; launch it again")
         return outcome
@@ -349,34 +343,25 @@ def is_secret(name: str) -> bool:
     return name.lower().endswith("_proxy")
 
 
-class CommandServerError(Exception):
-    """The machine cannot be reached, or is gone; the message is a sentence."""
-
-
 class CommandServer:
     """Many commands in the machine whose directory this is; ``words`` start the enter.py beside this file."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self._way, _command = parse_words([*_options(words), "true"])
+        start = next(index for index, word in enumerate(words) if word.startswith("--"))
+        self._way, _command = parse_words([*words[start:], "true"])
 
     def run(self, command: Sequence[bytes]) -> tuple[int, bytes, bytes]:
         """Run a command without input; returns its exit status as a shell has it, its output and its errors.
 
-        CommandServerError if the machine cannot be reached.
+        OSError if the machine cannot be reached.
         """
         try:
             return self._way.run([os.fsdecode(word) for word in command])
-        except (ExecutorDied, OSError) as error:
-            raise CommandServerError(f"no command can be run in the machine: {error}") from error
+        except ExecutorDied as error:
+            raise MachineGone(str(error)) from error
 
     def close(self) -> None:
         """Let go of the machine."""
-
-
-def _options(words: Sequence[str]) -> list[str]:
-    """Of the words that start this program its own."""
-    start = next(index for index, word in enumerate(words) if word.startswith("--"))
-    return list(words[start:])
 
 
 def parse_words(words: Sequence[str]) -> tuple[Way, list[str]]:
