@@ -15,7 +15,7 @@ from bench.engine import BASE
 _CHECK = """def test_system_is_debian(host):
     assert host.system_info.distribution == "debian"
 """
-EXECUTOR_OFF = {"ansible_bakery_executor": "off"}
+EXECUTOR_OFF = {"ansible_ssh_bakery_executor": "off"}
 
 
 @dataclass(frozen=True)

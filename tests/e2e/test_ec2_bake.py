@@ -73,7 +73,7 @@ def test_what_roles_did_is_compared_between_a_container_and_an_ami(
 ) -> None:
     with_base = clone_home(Kitchen(account.command, home, account.project), tmp_path / "with-base")
     account = replace(account, home=with_base.home)
-    entry = write("/srv/entry", "\"{{ ansible_bakery_entry | default('here') }}\"").removeprefix("---\n")
+    entry = write("/srv/entry", "\"{{ ansible_ssh_bakery_entry | default('here') }}\"").removeprefix("---\n")
     (account.project / "roles" / "second" / "tasks" / "main.yml").write_text(
         write("/etc/second", "two") + entry
     )

@@ -65,9 +65,11 @@ def directory(tmp_path_factory: pytest.TempPathFactory, hostvars: dict[str, Any]
     """The inventory of that machine, entered through an engine that writes down how it is called."""
     path = tmp_path_factory.mktemp("engine")
     engine = path / "engine"
-    engine.write_text(ENGINE.format(log=path / "log", engine=shutil.which(hostvars["ansible_bakery_engine"])))
+    engine.write_text(
+        ENGINE.format(log=path / "log", engine=shutil.which(hostvars["ansible_ssh_bakery_engine"]))
+    )
     engine.chmod(0o755)
-    reached = {**hostvars, "ansible_bakery_entry": "engine", "ansible_bakery_engine": str(engine)}
+    reached = {**hostvars, "ansible_ssh_bakery_entry": "engine", "ansible_ssh_bakery_engine": str(engine)}
     (path / "inventory.json").write_text(json.dumps({"all": {"hosts": {"machine": reached}}}))
     (path / "binary").write_bytes(BINARY)
     return path

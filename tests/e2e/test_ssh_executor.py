@@ -74,7 +74,7 @@ def sessions(machine: Machine) -> int:
 
 def connections(machine: Machine) -> list[int]:
     """The processes here that hold a connection for the machine's directory."""
-    directory = machine.hostvars["ansible_bakery_directory"]
+    directory = machine.hostvars["ansible_ssh_bakery_directory"]
     return [
         int(path.parent.name)
         for path in Path("/proc").glob("[0-9]*/cmdline")
@@ -170,11 +170,11 @@ def test_status_of_a_command_is_no_trouble_of_ssh(machine: Machine, plays: Path,
 
 
 def test_another_login_user_has_an_executor_and_root_the_ordinary_path(machine: Machine, plays: Path) -> None:
-    directory = machine.hostvars["ansible_bakery_directory"]
+    directory = machine.hostvars["ansible_ssh_bakery_directory"]
     done = with_hostvars(
         machine,
-        ansible_bakery_user="admin",
-        ansible_bakery_directory=f"{directory}-admin",
+        ansible_ssh_bakery_user="admin",
+        ansible_ssh_bakery_directory=f"{directory}-admin",
         ansible_remote_tmp="/tmp/.ansible",
     ).play(plays / "others.yml")
     assert done.returncode == 0, done.stdout
@@ -191,8 +191,8 @@ def test_another_host_key_is_refused(machine: Machine, plays: Path, tmp_path: Pa
     known_hosts.write_text(f"{machine.launched.address} {other}\n")
     done = with_hostvars(
         machine,
-        ansible_bakery_known_hosts=str(known_hosts),
-        ansible_bakery_directory=str(tmp_path / "machines" / "other"),
+        ansible_ssh_bakery_known_hosts=str(known_hosts),
+        ansible_ssh_bakery_directory=str(tmp_path / "machines" / "other"),
     ).play(plays / "hello.yml", environment={"ANSIBLE_HOST_KEY_CHECKING": "false"})
     assert done.returncode == 4
     assert (
@@ -208,8 +208,8 @@ def test_connection_takes_the_way_that_a_proxy_command_makes(
     relay.write_text(f"touch {passed}\nexec 3<>/dev/tcp/$1/$2\ncat <&3 &\nexec cat >&3\n")
     done = with_hostvars(
         machine,
-        ansible_bakery_proxy_command=f"bash {relay} %h %p",
-        ansible_bakery_directory=str(tmp_path / "machines" / "proxied"),
+        ansible_ssh_bakery_proxy_command=f"bash {relay} %h %p",
+        ansible_ssh_bakery_directory=str(tmp_path / "machines" / "proxied"),
     ).play(plays / "hello.yml")
     assert done.stdout.count(PYTHON) == 3, done.stdout + done.stderr
     assert passed.exists()

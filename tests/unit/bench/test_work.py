@@ -52,7 +52,7 @@ def test_everybody_gets_the_same_roles_and_variables(project: Project) -> None:
     (play,) = yaml.safe_load(project.playbook.read_text())
     role_sets = yaml.safe_load((project.directory / "bakery.yml").read_text())["role_sets"]
     assert play["roles"] == role_sets["commands"]["roles"]
-    assert role_sets["commands-without-executor"]["vars"] == {"ansible_bakery_executor": "off"}
+    assert role_sets["commands-without-executor"]["vars"] == {"ansible_ssh_bakery_executor": "off"}
 
 
 def test_mixed_is_36_runs_of_a_module() -> None:

@@ -306,3 +306,23 @@ def test_words_that_lead_nowhere_are_a_sentence(words: list[str]) -> None:
     )
     assert done.returncode == 125
     assert done.stderr.startswith("bakery: ")
+
+
+def test_a_peer_that_goes_on_talking_has_no_more_time(says: Callable[..., Exchange]) -> None:
+    chatter = [frame(b"O", b"x") * 1000] * 200_000
+    with pytest.raises(TooLate):
+        says(frame(b"S", b""), *chatter, timeout_s=0.1).run({"kind": "exec"}, b"")
+
+
+def test_nothing_starts_twice(says: Callable[..., Exchange]) -> None:
+    with pytest.raises(ExecutorDied, match="not to be believed"):
+        says(frame(b"S", b"") * 2).run({"kind": "exec"}, b"")
+
+
+def test_what_the_engine_passes_on_has_the_same_bounds(way: Way) -> None:
+    with pytest.raises(ExecutorDied, match="more than 256 MiB"):
+        way.run(sh("exec cat /dev/zero"))
+    with pytest.raises(TooLate):
+        way.run(sh("while :; do echo; done"), timeout_s=0.2)
+    with pytest.raises(TooLate):
+        way.run(sh("exec >&- 2>&-; exec sleep 600"), timeout_s=0.2)

@@ -21,6 +21,8 @@ description:
   - Files are written and read by a process inside the machine, never through a mount of its file system,
     where a symbolic link would lead to a file of this host.
   - All options come from the C(hostvars) that the module returns; there is nothing to set by hand.
+  - The names of these variables begin with C(ansible_ssh_), which Ansible takes out of what modules return as
+    facts. Facts outrank an inventory, and a machine must not say how it is reached.
 notes:
   - Commands run as root in the machine, or as O(remote_user) over ssh; become works for every other user.
   - A process in the machine that belongs to a task ends with the task's worker on the controller.
@@ -35,7 +37,7 @@ options:
     vars:
       - name: inventory_hostname
       - name: ansible_host
-      - name: ansible_bakery_machine
+      - name: ansible_ssh_bakery_machine
   remote_user:
     description:
       - The user that tasks start as.
@@ -43,18 +45,18 @@ options:
     type: str
     default: root
     vars:
-      - name: ansible_bakery_user
+      - name: ansible_ssh_bakery_user
   container:
     description: Name or id of the machine's container.
     type: str
     vars:
-      - name: ansible_bakery_container
+      - name: ansible_ssh_bakery_container
   engine:
     description: Path of the container engine.
     type: str
     default: podman
     vars:
-      - name: ansible_bakery_engine
+      - name: ansible_ssh_bakery_engine
   entry:
     description:
       - How commands get into the machine.
@@ -66,33 +68,33 @@ options:
     default: auto
     choices: [auto, engine, ssh]
     vars:
-      - name: ansible_bakery_entry
+      - name: ansible_ssh_bakery_entry
   address:
     description: Name or address of the machine for ssh.
     type: str
     vars:
-      - name: ansible_bakery_address
+      - name: ansible_ssh_bakery_address
   port:
     description: Port of the machine's sshd.
     type: int
     default: 22
     vars:
-      - name: ansible_bakery_port
+      - name: ansible_ssh_bakery_port
   private_key_file:
     description: File with the private key, without a passphrase.
     type: path
     vars:
-      - name: ansible_bakery_private_key_file
+      - name: ansible_ssh_bakery_private_key_file
   known_hosts:
     description: File with the machine's host key (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT); no other is trusted.
     type: path
     vars:
-      - name: ansible_bakery_known_hosts
+      - name: ansible_ssh_bakery_known_hosts
   proxy_command:
     description: Shell command whose input and output lead to the machine's sshd (ssh_config(5)).
     type: str
     vars:
-      - name: ansible_bakery_proxy_command
+      - name: ansible_ssh_bakery_proxy_command
   executor:
     description:
       - Whether modules are carried out by a process that waits in the machine, with C(ansible.module_utils)
@@ -105,14 +107,14 @@ options:
     env:
       - name: BAKERY_EXECUTOR
     vars:
-      - name: ansible_bakery_executor
+      - name: ansible_ssh_bakery_executor
   machine_directory:
     description:
       - Directory of the machine on this host; the way to its executor is kept there.
       - Over ssh the connection as well; it is made if need be, and must be this user's alone.
     type: path
     vars:
-      - name: ansible_bakery_directory
+      - name: ansible_ssh_bakery_directory
   machine_environment:
     description:
       - Environment of every command in the machine, beside a fixed minimal one. Nothing else of the
@@ -121,14 +123,14 @@ options:
     type: dict
     default: {}
     vars:
-      - name: ansible_bakery_environment
+      - name: ansible_ssh_bakery_environment
   pipelining:
     description: Send modules through standard input instead of copying them into the machine first.
     type: bool
     default: true
     vars:
       - name: ansible_pipelining
-      - name: ansible_bakery_pipelining
+      - name: ansible_ssh_bakery_pipelining
 """
 
 import contextlib
@@ -173,10 +175,10 @@ from ansible_collections.bakery.images.plugins.plugin_utils.warm_start import En
 display = Display()
 
 _NEEDED_FOR_SSH = {
-    "address": "ansible_bakery_address",
-    "private_key_file": "ansible_bakery_private_key_file",
-    "known_hosts": "ansible_bakery_known_hosts",
-    "machine_directory": "ansible_bakery_directory",
+    "address": "ansible_ssh_bakery_address",
+    "private_key_file": "ansible_ssh_bakery_private_key_file",
+    "known_hosts": "ansible_ssh_bakery_known_hosts",
+    "machine_directory": "ansible_ssh_bakery_directory",
 }
 
 
@@ -302,7 +304,7 @@ class Connection(ConnectionBase):
             return self._ssh_executor()
         if self.get_option("remote_user") != "root":
             raise AnsibleConnectionFailure(
-                f"tasks in {self._name()} start as root (ansible_bakery_user); use become for other users"
+                f"tasks in {self._name()} start as root (ansible_ssh_bakery_user); use become for other users"
             )
         container = self.get_option("container")
         engine = shutil.which(self.get_option("engine"))
@@ -312,7 +314,7 @@ class Connection(ConnectionBase):
                 + (
                     "the container engine is not installed"
                     if container
-                    else "ansible_bakery_container is not set; launch it with bakery.images.launch"
+                    else "ansible_ssh_bakery_container is not set; launch it with bakery.images.launch"
                 )
             )
         environment = {**CLEAN_ENVIRONMENT, **proxy_environment(), **self._environment()}

@@ -30,6 +30,7 @@ from ansible_collections.bakery.images.plugins.module_utils.apt_files import (
     remove_files,
 )
 from ansible_collections.bakery.images.plugins.module_utils.apt_lists import (
+    MOST_IN_LISTS,
     ListsRefusedError,
     archives_named,
     list_names,
@@ -57,6 +58,7 @@ _OLD_FOR_ROLES_S = 3600
 # Of what one machine downloaded; the rest is downloaded again.
 _MOST_DOWNLOADED = 8 << 30
 _ATTEMPTS = 3
+_LONGEST_REASON = 500
 
 # Read through APT_CONFIG, from a mount below /run: nothing of it is in the image. Some base images delete
 # archives as soon as they are installed, so they are linked aside before. dpkg need not flush its writes:
@@ -267,7 +269,7 @@ class AptCache:
                     for name in list_names(source):
                         with suppress(FileNotFoundError):
                             os.unlink(name, dir_fd=target)
-                        copy_file(source, target, name)
+                        copy_file(source, target, name, limit=MOST_IN_LISTS)
             except OSError:  # newer ones took their place just now, or the machine does something to them
                 return False
             os.utime(target, (kept.updated, kept.updated))
@@ -275,15 +277,17 @@ class AptCache:
 
     def _copy_lists(self, lists: str) -> None:
         """Copies of what is new, since the machine runs: it can write what it has open."""
-        new = set(os.listdir(self._path("lists", "upper")))
         with (
             opened(self._path("lists", "merged")) as source,
             opened(self._path("lists", "given")) as given,
             opened(lists) as target,
         ):
-            for name in list_names(source):
+            left = MOST_IN_LISTS
+            names = list_names(source)  # within bounds, or refused
+            new = set(os.listdir(self._path("lists", "upper")))
+            for name in names:
                 if name in new:
-                    copy_file(source, target, name)
+                    left -= copy_file(source, target, name, limit=left)
                 else:
                     os.link(name, name, src_dir_fd=given, dst_dir_fd=target)
 
@@ -364,7 +368,11 @@ class AptCache:
             lines = [
                 line for line in done.stderr.decode(errors="replace").splitlines() if line[:2] in ("E:", "W:")
             ]
-            reason = lines[0][2:].strip() if lines else f"apt-get update ended with {done.returncode}"
+            reason = (
+                lines[0][2:_LONGEST_REASON].strip()
+                if lines
+                else f"apt-get update ended with {done.returncode}"
+            )
             raise MachineFailure(
                 f"package lists cannot be fetched in the machine: {reason}; check its network and sources"
             )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from itertools import islice
@@ -58,13 +59,18 @@ def flush_file(directory: int, name: str) -> None:
         os.close(descriptor)
 
 
-def copy_file(source: int, target: int, name: str) -> None:
-    """Copy a regular file and its time into a new one of the same name, both beneath descriptors, durably."""
+def copy_file(source: int, target: int, name: str, *, limit: int) -> int:
+    """Copy a regular file and its time into a new one of the same name, both beneath descriptors, durably.
+
+    Returns its size. OSError (EFBIG) if that is over ``limit`` by now: whoever looked may have seen less.
+    """
     original = open_regular(source, name)
     if original is None:
         raise FileNotFoundError(name)
     with os.fdopen(original, "rb") as reader:
         status = os.fstat(reader.fileno())
+        if status.st_size > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
         copy = open_beneath(target, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o644)
         with os.fdopen(copy, "wb") as writer:
             left = status.st_size
@@ -74,3 +80,4 @@ def copy_file(source: int, target: int, name: str) -> None:
             writer.flush()
             os.fsync(writer.fileno())
             os.utime(writer.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
+    return status.st_size

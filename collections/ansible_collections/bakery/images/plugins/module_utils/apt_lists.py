@@ -19,7 +19,8 @@ _INDEX = "_Packages"
 # What apt makes of a list where it is told to keep it compressed (apt.conf(5), Acquire::GzipIndexes).
 _COMPRESSED_INDEX = re.compile(r"_Packages\.[a-z0-9]+\Z")
 # Debian's main has 50 MiB and 65,000 packages, Ubuntu's universe 75 MiB and 70,000.
-_MOST_FILES, _MOST_BYTES, _MOST_IN_INDEX = 2000, 2 << 30, 256 << 20
+MOST_IN_LISTS = 2 << 30
+_MOST_FILES, _MOST_IN_INDEX = 2000, 256 << 20
 # The longest in Debian's main has 75 KiB before its digest: features of a Rust library.
 _MOST_IN_PARAGRAPH = 256 << 10
 # How often indexes may name each archive: once, and again where it is in several suites.
@@ -57,7 +58,7 @@ def list_names(lists: int) -> list[str]:
                 continue
             names.append(entry.name)
             size += status.st_size
-            if len(names) > _MOST_FILES or size > _MOST_BYTES:
+            if len(names) > _MOST_FILES or size > MOST_IN_LISTS:
                 raise ListsRefusedError
     return sorted(names)
 

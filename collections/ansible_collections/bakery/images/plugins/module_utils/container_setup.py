@@ -22,6 +22,7 @@ HOSTNAME = "bakery"
 # A tmpfs holds it, so nothing of it can get into a layer.
 INSIDE = "/run/bakery"
 STOP_GRACE_S = 30
+_LOG_BYTES = 8 << 20
 # What image builds with other tools may do too: packages make devices and audit logins.
 _BAKE_CAPABILITIES = ("MKNOD", "AUDIT_WRITE", "NET_RAW")
 # Services that would work on the machine behind a role's back (and hold apt's lock), or that only cost time
@@ -48,7 +49,9 @@ def common_options(labels: dict[str, str], owner: Owner | None) -> list[str]:
     """Options of every machine: its host name, and labels that the sweep finds it and its owner by."""
     if owner:
         labels = {**labels, "bake": owner.bake, "owner": f"{owner.pid}:{owner.start}:{owner.boot}"}
-    return [f"--hostname={HOSTNAME}", f"--stop-timeout={STOP_GRACE_S}", *label_options(labels)]
+    # What a machine writes to its console is a file of the host, and read for its last lines.
+    log = ["--log-driver=k8s-file", f"--log-opt=max-size={_LOG_BYTES}"]
+    return [f"--hostname={HOSTNAME}", f"--stop-timeout={STOP_GRACE_S}", *log, *label_options(labels)]
 
 
 def bake_options(directory: str, init: str) -> list[str]:

@@ -46,15 +46,15 @@ def write_programs(machine: dict[str, Any], directory: str) -> None:
 def _hostvars(machine_id: str, way: SshWay, *, directory: str, inside: Inside) -> dict[str, Any]:
     hostvars: dict[str, Any] = {
         "ansible_connection": "bakery.images.machine",
-        "ansible_bakery_machine": machine_id,
-        "ansible_bakery_entry": "ssh",
-        "ansible_bakery_address": way.host,
-        "ansible_bakery_port": way.port,
-        "ansible_bakery_user": way.user,
-        "ansible_bakery_private_key_file": way.key,
-        "ansible_bakery_known_hosts": way.known_hosts,
-        "ansible_bakery_directory": directory,
-        "ansible_bakery_environment": _ENVIRONMENT,
+        "ansible_ssh_bakery_machine": machine_id,
+        "ansible_ssh_bakery_entry": "ssh",
+        "ansible_ssh_bakery_address": way.host,
+        "ansible_ssh_bakery_port": way.port,
+        "ansible_ssh_bakery_user": way.user,
+        "ansible_ssh_bakery_private_key_file": way.key,
+        "ansible_ssh_bakery_known_hosts": way.known_hosts,
+        "ansible_ssh_bakery_directory": directory,
+        "ansible_ssh_bakery_environment": _ENVIRONMENT,
         "ansible_python_interpreter": inside.python,
         # In memory, so that nothing of them gets into an image.
         "ansible_remote_tmp": "/run/bakery-ansible",
@@ -62,7 +62,7 @@ def _hostvars(machine_id: str, way: SshWay, *, directory: str, inside: Inside) -
         "ansible_system_tmpdirs": ["/tmp"],  # noqa: S108  # the machine's own
     }
     if way.proxy_command:
-        hostvars["ansible_bakery_proxy_command"] = way.proxy_command
+        hostvars["ansible_ssh_bakery_proxy_command"] = way.proxy_command
     if way.user != "root":
         hostvars["ansible_become"] = True
         hostvars["ansible_remote_tmp"] = f"/tmp/bakery-ansible-{way.user}"  # noqa: S108

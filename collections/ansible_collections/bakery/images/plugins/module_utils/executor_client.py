@@ -22,6 +22,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -40,6 +41,7 @@ PYTHON, SHELL, EXEC, PUT, FETCH, LOAD, QUIT = "python", "shell", "exec", "put", 
 _FRAME_LIMIT = 4 << 20
 _JSON_LIMIT = 1 << 16
 OUTPUT_LIMIT = 256 << 20
+_TOO_MUCH = f"a command wrote more than {OUTPUT_LIMIT >> 20} MiB"
 # An executor whose queue is full for so long does not serve any more (socket(7), SO_SNDTIMEO).
 _DIAL_S = 30
 _RETIRE_S = 5
@@ -101,7 +103,7 @@ class TooLate(Exception):
     """The time for a request is over."""
 
 
-def dial(directory: str) -> socket.socket:
+def dial(directory: str, name: str = SOCKET) -> socket.socket:
     """A connection to the executor of the machine in ``directory``.
 
     FileNotFoundError where none was started, ConnectionRefusedError where it is gone, NoExecutor where it
@@ -111,7 +113,7 @@ def dial(directory: str) -> socket.socket:
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _DIAL_S, 0))
         with short_name(directory) as short:
-            connection.connect(f"{short}/{SOCKET}")
+            connection.connect(f"{short}/{name}")
     except BlockingIOError as error:
         connection.close()
         raise NoExecutor(f"the executor in the machine took no call for {_DIAL_S} seconds") from error
@@ -162,7 +164,7 @@ class Exchange:
         poll = select.poll()
         poll.register(self._connection, select.POLLIN | select.POLLOUT)
         while self._status is None:
-            event = self._wait(poll)
+            (event,) = _ready(poll, self._deadline).values()
             if event & ~select.POLLOUT:
                 self._receive()
             if sending and event & select.POLLOUT:
@@ -172,13 +174,6 @@ class Exchange:
                 if not sending:
                     poll.modify(self._connection, select.POLLIN)
         return Outcome(self._status, bytes(self._out), bytes(self._err))
-
-    def _wait(self, poll: select.poll) -> int:
-        left_ms = None if self._deadline is None else max(0, self._deadline - time.monotonic()) * 1000
-        ready = poll.poll(left_ms)
-        if not ready:
-            raise TooLate
-        return ready[0][1]
 
     def _send(self, content: memoryview) -> memoryview:
         try:
@@ -216,9 +211,9 @@ class Exchange:
             self._sink.write(content)
         elif kind in (STDOUT, STDERR):
             if len(self._out) + len(self._err) + len(content) > OUTPUT_LIMIT:
-                raise self._nonsense(f"a command wrote more than {OUTPUT_LIMIT >> 20} MiB")
+                raise self._nonsense(_TOO_MUCH)
             (self._out if kind == STDOUT else self._err).extend(content)
-        elif kind == STARTED:
+        elif kind == STARTED and not self._started:
             self._started = True
         elif kind == EXIT:
             status = self._object(content).get("status")
@@ -314,19 +309,12 @@ class Way(NamedTuple):
         self, command: Sequence[str], stdin: bytes = b"", *, timeout_s: float | None = None
     ) -> Outcome:
         """As ``run``, where there is no executor: about a tenth of a second slower."""
-        try:
-            done = subprocess.run(
-                [*self.exec_words(interactive=bool(stdin)), *command],
-                input=stdin,
-                capture_output=True,
-                env=self.engine_environment(),
-                timeout=timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise TooLate from error
-        status = done.returncode
-        return self.checked(Outcome(128 - status if status < 0 else status, done.stdout, done.stderr))
+        words = [*self.exec_words(interactive=bool(stdin)), *command]
+        with tempfile.TemporaryFile() as source:
+            source.write(stdin)
+            source.seek(0)
+            outcome = run_bounded(words, source, timeout_s=timeout_s, env=self.engine_environment())
+        return self.checked(outcome)
 
     def checked(self, outcome: Outcome) -> Outcome:
         """``outcome`` of the engine; MachineGone if it means that there is no machine any more."""
@@ -336,6 +324,58 @@ class Way(NamedTuple):
             if done.stdout.strip() != b"true":
                 raise MachineGone("the machine does not run any more; launch it again")
         return outcome
+
+
+def run_bounded(
+    words: Sequence[str], stdin: IO[bytes] | int, *, timeout_s: float | None = None, **options: Any
+) -> Outcome:
+    """Run a process of this host that passes on what a machine says: not more than OUTPUT_LIMIT of it.
+
+    ``options`` are those of subprocess. TooLate after ``timeout_s``; ExecutorDied for one that says more.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, stdin=stdin, **pipes, **options) as process:
+        try:
+            out, err = _read_all(deadline, process.stdout, process.stderr)
+            status = process.wait(None if deadline is None else max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            raise TooLate from error
+        except BaseException:  # leaving the block would wait for the command
+            process.kill()
+            raise
+    # A shell reports a command that a signal ended in the same way.
+    return Outcome(128 - status if status < 0 else status, out, err)
+
+
+def _read_all(deadline: float | None, *pipes: IO[bytes] | None) -> list[bytes]:
+    kept = {pipe.fileno(): bytearray() for pipe in pipes if pipe}
+    poll = select.poll()
+    for number in kept:
+        poll.register(number, select.POLLIN)
+    left = len(kept)
+    while left:
+        for number in _ready(poll, deadline):
+            content = os.read(number, CHUNK)
+            kept[number] += content
+            if not content:
+                poll.unregister(number)
+                left -= 1
+        if sum(map(len, kept.values())) > OUTPUT_LIMIT:
+            raise ExecutorDied(started=True, reason=_TOO_MUCH)
+    return [bytes(content) for content in kept.values()]
+
+
+def _ready(poll: select.poll, deadline: float | None) -> dict[int, int]:
+    """What is ready, and for what; TooLate after the deadline, whatever is ready then: a peer may go on
+    talking for ever.
+    """
+    left_ms = None if deadline is None else (deadline - time.monotonic()) * 1000
+    ready = dict(poll.poll(left_ms)) if left_ms is None or left_ms > 0 else {}
+    if not ready:
+        raise TooLate
+    return ready
 
 
 def is_secret(name: str) -> bool:

@@ -32,6 +32,7 @@ from ansible_collections.bakery.images.plugins.module_utils.executor_client impo
 )
 
 _BACKLOG = 64
+_NEW_SOCKET = f"{SOCKET}.new"
 _INHERITED = 3  # podman-exec(1), --preserve-fds: numbers from 3 on
 # A Python that starts, reads some 30 KiB and compiles them.
 _START_S = 30
@@ -57,22 +58,20 @@ def start_executor(way: Way, interpreter: str) -> None:
 
     NoExecutor if that cannot be, with what the engine or the interpreter said; then nothing is left of it.
     """
-    path = os.path.join(way.directory, SOCKET)
-    with socket.socket(socket.AF_UNIX) as listener:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        with short_name(way.directory) as short:
-            listener.bind(f"{short}/{SOCKET}")
-        os.chmod(path, 0o600)
-        listener.listen(_BACKLOG)
-        try:
-            _exec(way, interpreter, listener)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-            raise
+    path = os.path.join(way.directory, _NEW_SOCKET)
+    with suppress(FileNotFoundError):
+        os.unlink(path)
     try:
+        # Closed here before it is called: nobody answers then if the executor is gone.
+        with socket.socket(socket.AF_UNIX) as listener:
+            with short_name(way.directory) as short:
+                listener.bind(f"{short}/{_NEW_SOCKET}")
+            os.chmod(path, 0o600)
+            listener.listen(_BACKLOG)
+            _exec(way, interpreter, listener)
         _send_program(way, interpreter)
+        # By its name from now on: nobody else's call was taken for the program.
+        os.rename(path, os.path.join(way.directory, SOCKET))
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(path)
@@ -130,12 +129,18 @@ def _send_program(way: Way, interpreter: str) -> None:
     program = inspect.getsource(executor_program).encode()
     record = json.dumps({"interpreter": interpreter, "idle_s": None}).encode() + b"\n"
     try:
-        with dial(way.directory) as connection:
+        with dial(way.directory, _NEW_SOCKET) as connection:
             Exchange(connection, timeout_s=_START_S).boot(b"%d\n" % len(program) + program + record)
     except (OSError, Refused, ExecutorDied) as error:
-        # What the engine starts in the background has nobody who reads its errors.
-        said = way.run_by_engine([interpreter, "-c", "import json, socket, zlib"], timeout_s=_START_S).stderr
-        lines = said.decode(errors="replace").strip().splitlines() or [str(error)]
+        lines = _complaints(way, interpreter) or [str(error)]
         raise NoExecutor(f"{interpreter} cannot be an executor: {lines[-1][:_LAST_WORDS]}") from error
     except TooLate as error:
         raise NoExecutor(f"{interpreter} did not become an executor in {_START_S} seconds") from error
+
+
+def _complaints(way: Way, interpreter: str) -> list[str]:
+    """What an interpreter says that cannot be an executor: nobody reads what is started in the background."""
+    with suppress(OSError, TooLate, ExecutorDied):
+        done = way.run_by_engine([interpreter, "-c", "import json, socket, zlib"], timeout_s=_START_S)
+        return done.stderr.decode(errors="replace").strip().splitlines()
+    return []

@@ -80,11 +80,11 @@ def _hostvars(journal: Journal, directory: str, environment: dict[str, str]) -> 
     tree = os.path.join(directory, "merged")
     hostvars: dict[str, Any] = {
         "ansible_connection": "bakery.images.machine",
-        "ansible_bakery_machine": journal.id,
-        "ansible_bakery_container": journal.container,
-        "ansible_bakery_engine": journal.details["engine"],
-        "ansible_bakery_directory": directory,
-        "ansible_bakery_environment": environment,
+        "ansible_ssh_bakery_machine": journal.id,
+        "ansible_ssh_bakery_container": journal.container,
+        "ansible_ssh_bakery_engine": journal.details["engine"],
+        "ansible_ssh_bakery_directory": directory,
+        "ansible_ssh_bakery_environment": environment,
         "ansible_python_interpreter": find_python(tree, environment.get("PATH", "")) or _PYTHONS[0],
         "ansible_remote_tmp": "/run/bakery-ansible",
         "ansible_async_dir": "/run/bakery-async",

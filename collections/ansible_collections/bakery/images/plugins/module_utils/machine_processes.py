@@ -14,7 +14,7 @@ import select
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.overlay_mount import unescaped, unmount
@@ -25,31 +25,27 @@ _KILL_S = 10.0
 
 
 def processes_on(directory: str) -> list[int]:
-    """The processes whose root is an overlay with the upper directory ``directory/upper``, lowest first."""
-    wanted = f"upperdir={os.path.join(os.path.realpath(directory), 'upper')}"
-    return sorted(pid for pid in _pids() if wanted in _root_options(pid))
+    """The processes of the machine in ``directory``, lowest first: those whose root is an overlay with the
+    upper directory ``directory/upper``, and what shares a process id namespace with one of them, as a process
+    does that changed its root.
+    """
+    pids = list(_pids())
+    wanted = _upper(directory)
+    rooted = {pid for pid in pids if wanted in _root_options(pid)}
+    spaces = {_namespace(pid, "pid") for pid in rooted} - {None, _namespace(os.getpid(), "pid")}
+    return sorted(pid for pid in pids if pid in rooted or _namespace(pid, "pid") in spaces)
 
 
 def ask_to_end(directory: str, *, first: int, timeout_s: float) -> None:
     """Send SIGTERM to all processes of the machine in ``directory`` but its ``first``; wait for their end."""
     deadline = time.monotonic() + timeout_s
-    for pid in processes_on(directory):
-        if pid != first:
-            ended_by(pid, signal.SIGTERM, timeout_s=0)
-    for pid in processes_on(directory):
-        if pid != first:
-            _await_end(pid, timeout_s=max(deadline - time.monotonic(), 0))
-
-
-def _await_end(pid: int, *, timeout_s: float) -> None:
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        select.select([descriptor], [], [], timeout_s)
-    finally:
-        os.close(descriptor)
+    with _pinned(directory) as pinned:
+        asked = [descriptor for pid, descriptor in pinned if pid != first]
+        for descriptor in asked:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+        for descriptor in asked:
+            _ends(descriptor, max(deadline - time.monotonic(), 0))
 
 
 def end_processes(directory: str) -> list[int]:
@@ -57,17 +53,25 @@ def end_processes(directory: str) -> list[int]:
 
     Network namespaces that an engine named for them, and now forgot, are removed too.
     """
-    found = left = processes_on(directory)
-    networks = set(filter(None, map(_network, found)))
+    found: list[int] = []
+    networks: set[tuple[int, int]] = set()
     deadline = time.monotonic() + _KILL_S
-    while left:
-        left_s = max(deadline - time.monotonic(), 0)
-        ended = [ended_by(pid, signal.SIGKILL, timeout_s=left_s) for pid in left]
-        if not all(ended):
-            raise MachineFailure(f"process {left[0]} of the machine in {directory} does not end when killed")
-        left = processes_on(directory)  # a process may have had a child meanwhile
+    while True:  # a process may have had a child meanwhile
+        with _pinned(directory) as pinned:
+            if not pinned:
+                break
+            found += [pid for pid, _descriptor in pinned if pid not in found]
+            networks |= set(filter(None, (_namespace(pid, "net") for pid, _descriptor in pinned)))
+            for _pid, descriptor in pinned:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            for pid, descriptor in pinned:
+                if not _ends(descriptor, max(deadline - time.monotonic(), 0)):
+                    raise MachineFailure(
+                        f"process {pid} of the machine in {directory} does not end when killed"
+                    )
     _forget_networks(networks)
-    return found
+    return sorted(found)
 
 
 def ended_by(pid: int, number: int, *, timeout_s: float) -> bool:
@@ -80,11 +84,37 @@ def ended_by(pid: int, number: int, *, timeout_s: float) -> bool:
         return True
     try:
         signal.pidfd_send_signal(descriptor, number)
-        return bool(select.select([descriptor], [], [], timeout_s)[0])
+        return _ends(descriptor, timeout_s)
     except ProcessLookupError:
         return True
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _pinned(directory: str) -> Iterator[list[tuple[int, int]]]:
+    """The machine's processes with a descriptor each, opened before the last look at whose they are.
+
+    So a process id that was given to another process meanwhile is never signalled.
+    """
+    descriptors: dict[int, int] = {}
+    try:
+        for pid in processes_on(directory):
+            with suppress(ProcessLookupError):
+                descriptors[pid] = os.pidfd_open(pid)
+        still = set(processes_on(directory)) if descriptors else set()
+        yield [(pid, descriptor) for pid, descriptor in descriptors.items() if pid in still]
+    finally:
+        for descriptor in descriptors.values():
+            os.close(descriptor)
+
+
+def _ends(descriptor: int, timeout_s: float) -> bool:
+    return bool(select.select([descriptor], [], [], timeout_s)[0])
+
+
+def _upper(directory: str) -> str:
+    return f"upperdir={os.path.join(os.path.realpath(directory), 'upper')}"
 
 
 def _pids() -> Iterator[int]:
@@ -110,9 +140,9 @@ def _plain(option: bytes) -> str:
     return unescaped(option).replace("\\", "")
 
 
-def _network(pid: int) -> tuple[int, int] | None:
+def _namespace(pid: int, kind: str) -> tuple[int, int] | None:
     try:
-        status = os.stat(f"/proc/{pid}/ns/net")
+        status = os.stat(f"/proc/{pid}/ns/{kind}")
     except OSError:
         return None
     return status.st_dev, status.st_ino

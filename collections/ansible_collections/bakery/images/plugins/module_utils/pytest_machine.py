@@ -25,7 +25,9 @@ except ImportError:  # only read for its text, outside of pytest
     BACKENDS, BaseBackend = {}, object
 
 _MESSAGE_LINES = 30
-# The programs of a container machine: copies of namespaces.py and command_server.py.
+# A command that failed may have written anything, into one line.
+_LONGEST_MESSAGE = 1 << 14
+# The programs of a container machine: copies of executor_client.py.
 _ENTRY = "enter.py"
 _SERVER = "serve.py"
 # testinfra adds the host to the name of each check; there is only one.
@@ -118,6 +120,6 @@ def _message(report: Any) -> str:
     """The assertion and its explanation; failing that, the end of what pytest shows."""
     crash = getattr(getattr(report, "longrepr", None), "reprcrash", None)
     text = str(crash.message) if crash else report.longreprtext
-    return "\n".join(
-        text.strip().splitlines()[-_MESSAGE_LINES:] if not crash else text.splitlines()[:_MESSAGE_LINES]
-    )
+    lines = text.strip().splitlines()[-_MESSAGE_LINES:] if not crash else text.splitlines()[:_MESSAGE_LINES]
+    message = "\n".join(lines)
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]} …"

@@ -23,7 +23,8 @@ _AWAIT_SYSTEMD = (
     "exec systemctl is-system-running --wait"
 )
 _USABLE = ("running", "degraded")
-_LOGS = 20
+# What a machine may say of itself: more is no name of a unit (systemd.unit(5)), or too much for a message.
+_LONGEST_WORD, _MOST_UNITS, _MOST_OUTPUT = 256, 100, 1 << 16
 
 
 def wait_for_systemd(command: MachineCommand, pid: int, *, timeout_s: float) -> list[str]:
@@ -44,7 +45,7 @@ def wait_for_systemd(command: MachineCommand, pid: int, *, timeout_s: float) -> 
             except CommandTimeout:
                 state = "starting"
                 break
-            state = done.stdout.decode(errors="replace").strip()
+            state = done.stdout[:_LONGEST_WORD].decode(errors="replace").strip()
             if state == "running":
                 return []
             if state == "degraded":
@@ -67,9 +68,9 @@ def wait_for_process(pid: int, *, settle_s: float) -> bool:
 
 def _units(command: MachineCommand, arguments: list[str]) -> list[str]:
     done = command.run(["systemctl", *arguments, "--plain", "--no-legend", "--no-pager"], timeout_s=10)
-    lines = done.stdout.decode(errors="replace").splitlines()
+    lines = done.stdout[:_MOST_OUTPUT].decode(errors="replace").splitlines()[:_MOST_UNITS]
     column = 1 if arguments == ["list-jobs"] else 0
-    return [line.split()[column] for line in lines if len(line.split()) > column]
+    return [line.split()[column][:_LONGEST_WORD] for line in lines if len(line.split()) > column]
 
 
 class _Process:

@@ -279,10 +279,15 @@ class Throwaways:
         if journal.pid is None or not self.is_running(journal):
             return True
         if init == "pause":
-            ask_to_end(self.machines.path(journal.id), first=journal.pid, timeout_s=_END_TIMEOUT_S)
-        # systemd(1): halt without rebooting. The init of a machine without systemd has no children left.
-        number = signal.SIGRTMIN + 3 if init == "systemd" else signal.SIGKILL
-        return ended_by(journal.pid, number, timeout_s=_STOP_TIMEOUT_S)
+            directory = self.machines.path(journal.id)
+            ask_to_end(directory, first=journal.pid, timeout_s=_END_TIMEOUT_S)
+            # The init of a machine without systemd does nothing itself, and what is left ends with it.
+            return ended_by(journal.pid, signal.SIGKILL, timeout_s=_STOP_TIMEOUT_S)
+        # systemd(1): halt without rebooting.
+        if ended_by(journal.pid, signal.SIGRTMIN + 3, timeout_s=_STOP_TIMEOUT_S):
+            return True
+        ended_by(journal.pid, signal.SIGKILL, timeout_s=_STOP_TIMEOUT_S)
+        return False
 
     def _exited(self, name: str) -> str:
         container = self.engine.inspect(name)

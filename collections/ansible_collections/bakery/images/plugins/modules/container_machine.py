@@ -162,6 +162,7 @@ from ansible_collections.bakery.images.plugins.module_utils.failed_tree import k
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.loopback_proxy import loopback_proxies
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
+from ansible_collections.bakery.images.plugins.module_utils.machine_network import first_address
 from ansible_collections.bakery.images.plugins.module_utils.oci_image import layout_of
 from ansible_collections.bakery.images.plugins.module_utils.owner import Owner
 from ansible_collections.bakery.images.plugins.module_utils.privilege import require_root
@@ -208,7 +209,7 @@ def ensure_started(throwaways: Throwaways, params: dict[str, Any], *, apply: boo
     if journal is not None:
         if not throwaways.is_running(journal):
             raise MachineFailure(f"machine '{journal.id}' exists but does not run; discard it first")
-        address = throwaways.command(journal).address()
+        address = first_address(journal.pid or 0)
         return {"changed": False, "machine": describe(journal, directory, address=address, failed=())}
     _require_parts(throwaways, params)
     if not apply:

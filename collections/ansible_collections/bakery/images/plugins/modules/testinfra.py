@@ -56,7 +56,7 @@ options:
   container:
     description:
       - Name of the container that the machine is, if it is one; M(bakery.images.container_machine) has it
-        as C(machine.hostvars.ansible_bakery_container).
+        as C(machine.hostvars.ansible_ssh_bakery_container).
       - Where it ends while the checks run, its engine is asked for its exit code and its last words.
     type: str
   failed_units:

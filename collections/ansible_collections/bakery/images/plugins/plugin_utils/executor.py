@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from typing import IO, Any, Protocol, runtime_checkable
 
-from ansible_collections.bakery.images.plugins.module_utils.executor_client import Outcome, Way
+from ansible_collections.bakery.images.plugins.module_utils.executor_client import (
+    Outcome,
+    Way,
+    run_bounded,
+)
 
 
 @runtime_checkable
@@ -76,15 +81,9 @@ def proxy_environment() -> dict[str, str]:
 
 def run_process(words: Sequence[str], stdin: bytes | IO[bytes] | None, **options: Any) -> Outcome:
     """Run a process of this host to its end; ``options`` are those of subprocess."""
-    source = subprocess.PIPE if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL
-    with subprocess.Popen(
-        words, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    ) as process:
-        try:
-            stdout, stderr = process.communicate(stdin if isinstance(stdin, bytes) else None)
-        except BaseException:  # the task's time is up: leaving the block would wait for the command
-            process.kill()
-            raise
-    status = process.returncode
-    # A shell reports a command that a signal ended in the same way.
-    return Outcome(128 - status if status < 0 else status, stdout, stderr)
+    if not isinstance(stdin, bytes):
+        return run_bounded(words, stdin or subprocess.DEVNULL, **options)
+    with tempfile.TemporaryFile() as source:
+        source.write(stdin)
+        source.seek(0)
+        return run_bounded(words, source, **options)

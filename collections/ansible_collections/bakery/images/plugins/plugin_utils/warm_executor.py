@@ -19,6 +19,7 @@ from ansible_collections.bakery.images.plugins.module_utils.executor_client impo
     ExecutorDied,
     Outcome,
     Refused,
+    TooLate,
     dial,
 )
 from ansible_collections.bakery.images.plugins.module_utils.executor_client import NoExecutor as Silent
@@ -32,6 +33,9 @@ from ansible_collections.bakery.images.plugins.plugin_utils.warm_requests import
 _LOCK, _FAILED, LOG = "executor.lock", "executor.failed", "executor.log"
 _PATIENCE = 4
 _LAST_WORDS = 300
+_RETIRE_S = 5
+# A bundle that is read and imported, on a busy machine.
+_LOAD_S = 120
 
 
 class NoExecutor(Exception):
@@ -127,8 +131,9 @@ class WarmExecutor:
     def retire(self) -> None:
         """Have the executor end, with all that is in the machine because of it."""
         with self._locked():
-            with suppress(FileNotFoundError, NoExecutor, ExecutorDied), self._dial_anew() as connection:
-                Exchange(connection, None).run({"kind": wire.QUIT}, b"")
+            nobody = (FileNotFoundError, NoExecutor, ExecutorDied, Refused, TooLate)
+            with suppress(*nobody), self._dial_anew() as connection:
+                Exchange(connection, timeout_s=_RETIRE_S).run({"kind": wire.QUIT}, b"")
             self._forget_socket()
             self._starter.forget()
             with suppress(FileNotFoundError):
@@ -195,7 +200,7 @@ class WarmExecutor:
         with self._locked():
             try:
                 with self._dial() as connection:
-                    Exchange(connection).run({"kind": wire.LOAD}, bundle())
+                    Exchange(connection, timeout_s=_LOAD_S).run({"kind": wire.LOAD}, bundle())
             except Refused as refusal:
                 if not refusal.stale:
                     self._say_once(f"its module_utils cannot be imported: {refusal}")
@@ -203,7 +208,7 @@ class WarmExecutor:
                 self._forget_socket()  # another is started
             except FileNotFoundError:
                 pass  # likewise, by somebody else
-            except (NoExecutor, ExecutorDied) as trouble:
+            except (NoExecutor, ExecutorDied, TooLate) as trouble:
                 self._say_once(f"its module_utils cannot be imported: {trouble}")
                 return False
         return True
