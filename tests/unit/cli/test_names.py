@@ -107,7 +107,9 @@ def test_a_shell_does_not_open_on_the_failed_bake_of_another_project(shared, in_
     assert inside_named(place.kitchen, "web", session=in_shop).kept == "kept"
 
 
-@pytest.mark.parametrize("name", ["web", f"web@{TARGET}", "web:latest", "sha256:aaaaaaaaaaaa", "aaaaaaaaaaaa"])
+@pytest.mark.parametrize(
+    "name", ["web", f"web@{TARGET}", "web:latest", "sha256:aaaaaaaaaaaa", "aaaaaaaaaaaa"]
+)
 def test_a_shell_knows_whose_secrets_it_may_tell(shared, in_shop: Session, name: str) -> None:
     place, ours, _ = shared
     inside = inside_named(place.kitchen, name, session=in_shop)

@@ -110,7 +110,7 @@ FORGOTTEN = [
         (
             "last_layer.yml",
             with_odd("checks", "failed_units", odd),
-            "something that is not a list of a unit each as 'checks.failed_units' in its entry point 'verify'",
+            "something that is not a list of a unit each as 'checks.failed_units' in its entry point",
         )
         for odd in (["app.service"], [{"journal": "it broke"}], [{"unit": 7}], {"unit": "app.service"})
     ),
