@@ -25,9 +25,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) or (isinstance(value, str) and value.isdecimal() and value.isascii())
 
 
+def _is_count(value: Any) -> bool:
+    return _is_number(value) and not isinstance(value, bool) and int(value) >= 0
+
+
 _TEXT = _Kind("a text", lambda value: isinstance(value, str) and bool(value))
 _WORD = _Kind("a text", lambda value: isinstance(value, str | int | float))
 _NUMBER = _Kind("a whole number", _is_number)
+_COUNT = _Kind("a number of checks", _is_count)
 _FLAG = _Kind("true or false", lambda value: isinstance(value, bool))
 _MAPPING = _Kind("a mapping", lambda value: isinstance(value, Mapping))
 _LIST = _Kind("a list", lambda value: isinstance(value, list | tuple))
@@ -39,6 +44,15 @@ _FAILURES = _Kind(
     "a list of a check and a message each",
     lambda value: _LIST.fits(value) and all(_is_failure(one) for one in value),
 )
+
+_UNITS = _Kind(
+    "a list of a unit each",
+    lambda value: _LIST.fits(value) and all(_is_unit(one) for one in value),
+)
+
+
+def _is_unit(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("unit"), str)
 
 
 def _is_failure(value: Any) -> bool:
@@ -79,7 +93,9 @@ _SHAPES: Mapping[str, _Shape] = {
         {"size": _NUMBER, "paths": _LIST, "sizes": _LIST, "packages": _LIST},
     ),
     "checks": _Shape(
-        "verify", {"passed": _NUMBER, "failed": _NUMBER}, {"failures": _FAILURES, "results": _LIST}
+        "verify",
+        {"passed": _COUNT, "failed": _COUNT},
+        {"failures": _FAILURES, "failed_units": _UNITS, "results": _LIST},
     ),
     "machine": _Shape("boot", {"id": _WORD}, {"exec": _LIST, "shell": _LIST}),
     "report": _Shape("inspect", {}, {"files": _LIST}),

@@ -172,9 +172,11 @@ def error_of(failure: RunFailure) -> BakeryError:
     """The error a failed run means: interrupted, a role's fault, or the machinery's."""
     if failure.kind is FailureKind.CANCELLED:
         return InterruptedBake("interrupted")
-    if failure.details.get("kind") == "layer_corrupt":
-        return LayerCorrupt(failure.message, str(failure.details.get("layer", "")))
-    if failure.details.get("kind") == "base_gone":
+    # What a role's module says of our store comes from a machine.
+    trouble = {} if is_provisioning(failure) else failure.details
+    if trouble.get("kind") == "layer_corrupt":
+        return LayerCorrupt(failure.message, str(trouble.get("layer", "")))
+    if trouble.get("kind") == "base_gone":
         return BaseGone(failure.message)
     where = _place(failure.path)
     if failure.role is None or not is_provisioning(failure):

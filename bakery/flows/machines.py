@@ -34,6 +34,11 @@ class Inside:
     base_digest: str
     image: ImageRecord | None = None
 
+    @property
+    def role_set(self) -> str:
+        """Whose secrets it may tell; ``name`` may be a digest of an image, but a failed bake has no other."""
+        return self.image.role_set if self.image else self.name
+
 
 def find_inside(
     kitchen: Kitchen, name: str, target: str | None = None, *, project: str | None = None

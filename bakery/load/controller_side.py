@@ -6,6 +6,7 @@ Ansible evaluates lookups and plug-ins on the controller, and a task can be dele
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -38,13 +39,13 @@ _PURE = frozenset(
 )
 _BUILTIN = ("ansible.builtin.", "ansible.legacy.")
 _LOOKUP = re.compile(
-    rb"""\b(?:lookup|query|q)\(\s*(?:(?P<quote>['"])(?P<name>[\w.]+)(?P=quote)|(?P<computed>[A-Za-z_]\w*))"""
+    rb"""\b(?:lookup|query|q)\s*\(\s*(?:(?P<quote>['"])(?P<name>[\w.]+)(?P=quote)|(?P<computed>[A-Za-z_]\w*))"""
 )
 # Spares most files the pattern, and most of the others the parsing.
-_LOOKUP_PARTS = (b"lookup(", b"query(", b"q(")
+_LOOKUP_PARTS = (b"lookup", b"query", b"q(", b"q ", b"q\t", b"q\n")
 _KEYS = re.compile(
     rb"""\b(?:delegate_to|local_action|fetch|synchronize)\b|\b(?:ansible_)?connection["']?\s*:|\bwith_(?P<with>[\w.]+)"""
-    rb"""|\b(?:src|script|cmd|include_vars|file|dir)["']?\s*[:=]\s*["']?[/~]"""
+    rb"""|\b(?:src|script|cmd|include_vars|file|dir)["']?\s*[:=]\s*["']?(?:[/~]|[^\n]*\.\./)"""
 )
 _LOCAL = frozenset({"local", "ansible.builtin.local", "ansible.legacy.local"})
 _THE_MACHINE = re.compile(r"\{\{\s*inventory_hostname\s*\}\}\Z")
@@ -59,8 +60,9 @@ _READING = {
     "template": ("src",),
     "unarchive": ("src",),
 }
-# What is outside of every role whatever its variables are: paths that begin elsewhere.
-_ELSEWHERE = re.compile(r"(?:\w+=)?[\"']?(?P<path>[/~][^\s\"']*)")
+_PATH = re.compile(r"(?:\w+=)?[\"']?(?P<path>[^\s\"']+)")
+# From a folder of a role, such as files/, it leads out of the role.
+_ABOVE_THE_ROLE = "../.."
 _SHORT = 40
 
 Found = tuple[int, str]
@@ -163,8 +165,13 @@ def _read_elsewhere(module: str, arguments: Node) -> str | None:
         named = [texts[name] for name in _READING[module] if name in texts]
     else:
         return None
-    found = next((match for word in named if (match := _ELSEWHERE.match(word))), None)
-    return found["path"] if found else None
+    paths = (match["path"] for word in named if (match := _PATH.match(word)))
+    return next((path for path in paths if _is_elsewhere(path)), None)
+
+
+def _is_elsewhere(path: str) -> bool:
+    """Whether it is outside of every role whatever its variables are."""
+    return path.startswith(("/", "~")) or posixpath.normpath(path).startswith(_ABOVE_THE_ROLE)
 
 
 def _shown(text: str) -> str:

@@ -19,9 +19,9 @@ _ROLE_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _VERSION = r"[^\s\u0000@]+"
 _PATH = Text("a path", "files/app.conf")
 _KEPT = Text(
-    "an absolute path, and none in /dev, /proc, /run or /sys",
+    "an absolute path, and none in /dev, /proc, /run, /sys or /tmp",
     "/var/log/app",
-    r"^(?!/(dev|proc|run|sys)(/|$))(/(?!\.{1,2}(/|$))[^/\u0000]+)+$",
+    r"^(?!/(dev|proc|run|sys|tmp)(/|$))(/(?!\.{1,2}(/|$))[^/\u0000]+)+$",
 )
 _LONG = Text("a duration", "7d", duration_pattern(("s", "m", "h", "d", "w")))
 

@@ -18,6 +18,8 @@ import signal
 import struct
 import sys
 import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -30,9 +32,21 @@ _MOST_CAUSES = 10
 # Everything else that is handed up (the messages of failed checks above all) is masked like any event, and so
 # are the names of files and packages in records, which machines chose.
 _WIRE_RECORDS = frozenset(
-    {"base", "machine", "layer", "artifact", "names", "swept", "pruned", "report", "loaded", "exported"}
-)
-_NAMED_BY_MACHINES = {"layer": ("packages",), "report": ("packages", "files", "layers", "contents")}
+    {
+        "base", "machine", "layer", "artifact", "location", "found", "lost", "names", "swept", "pruned",
+        "report", "loaded", "exported",
+    }
+)  # fmt: skip
+_NAMED_BY_MACHINES = {
+    "layer": ("packages", "sealed"),
+    "report": ("packages", "files", "layers", "contents"),
+    "lost": ("reason",),
+}
+# What only actions on the controller may say: Ansible would act on it for a module in a machine too, and so
+# would bakery.
+_SAID_BY_ACTIONS = ("ansible_stats", "add_host", "add_group")
+# What only a module on the controller may say; see failure.py.
+_SAID_HERE = "bakery_error"
 _IDS = frozenset({"id", "digest", "layer", "before_layer", "kind", "change"})
 # Fields that the playbooks decide, shown also where nothing else is.
 _NAMES = frozenset({"play", "play_pattern", "task", "name", "outcome", "processed"})
@@ -87,7 +101,7 @@ class Censor:
     """Knows every plaintext of the run as soon as a worker does, and what other runs of the role set know.
 
     ``close`` says that something stays unknown: no text is shown from then on. ``vaults`` are the encrypted
-    texts that were opened in the run, whoever did it.
+    texts that the run itself opened, not those that were opened early only to know what to hide.
     """
 
     def __init__(self, masking: ModuleType) -> None:
@@ -96,9 +110,26 @@ class Censor:
         self._masking = masking
         self._masker = masking.Masker()
         self._closed = False
+        self._early = False
 
     def close(self) -> None:
         self._closed = True
+
+    @contextmanager
+    def early(self) -> Iterator[None]:
+        """What is opened meanwhile is opened only to know what to hide."""
+        self._early = True
+        try:
+            yield
+        finally:
+            self._early = False
+
+    def opened(self, vaulttext: str | bytes, plaintext: bytes) -> None:
+        """Hide a plaintext from now on, and note the text that held it."""
+        self.ledger.add(plaintext)
+        text = _one_text(vaulttext)
+        if not self._early and len(text) <= _LONGEST_VAULT:
+            self.vaults.add(text)
 
     def text(self, text: str) -> str:
         self._catch_up()
@@ -207,13 +238,30 @@ def watch_vaults(censor: Censor) -> None:
 
     def noting(self: Any, vaulttext: Any) -> Any:
         result = decrypt(self, vaulttext)
-        censor.ledger.add(bytes(result[0]))
-        text = _one_text(vaulttext)
-        if len(text) <= _LONGEST_VAULT:
-            censor.vaults.add(text)
+        censor.opened(vaulttext, bytes(result[0]))
         return result
 
     vault.decrypt_and_get_vault_id = noting
+
+
+def distrust_machines() -> None:
+    """Take out of what a module returned what it may not say, in whichever process that happens.
+
+    The answer of a module in a machine is whatever the machine writes, and Ansible acts on some of it as if
+    an action of its own had said it (StrategyBase._process_pending_results).
+    """
+    actions: Any = import_module("ansible.plugins.action").ActionBase
+    parse = actions._parse_returned_data  # noqa: SLF001  # the one place that all answers come through
+
+    def believing_less(self: Any, *arguments: Any, **options: Any) -> Any:
+        data = parse(self, *arguments, **options)
+        for name in _SAID_BY_ACTIONS:
+            data.pop(name, None)
+        if getattr(self._connection, "transport", None) != "local":
+            data.pop(_SAID_HERE, None)
+        return data
+
+    actions._parse_returned_data = believing_less  # noqa: SLF001
 
 
 def watch_outcomes() -> dict[str, str]:
@@ -305,7 +353,8 @@ def main() -> None:
     sys.stdout = CensoredStream(sys.stdout, censor)
     sys.stderr = CensoredStream(sys.stderr, censor)
     watch_vaults(censor)
-    opening.open_early(sealed, censor.ledger.add, censor.close)
+    opening.open_early(sealed, censor)
+    distrust_machines()
     censor_events(censor, watch_outcomes())
     tell_causes()
 

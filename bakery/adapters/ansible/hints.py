@@ -98,7 +98,7 @@ _TROUBLES = (
     _Trouble(
         re.compile(
             r"interpreter '[^']*python[\w.]*' was not found|"
-            r"python[\d.]*: (?:command )?not found|python[\d.]*: No such file"
+            r"/(?:[\w.-]+/)*bin/python[\d.]*: (?:(?:command )?not found|No such file)"
         ),
         _always(
             "Ansible needs Python 3 in the machine, and the base has none there or on its PATH: take a base"

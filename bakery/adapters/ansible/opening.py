@@ -7,17 +7,30 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 # Where the run's files are: the environment names one of them, command.py writes the other.
 _BESIDE = "ANSIBLE_CONFIG"
 _SEALED_FILE = "sealed.json"
 # What Ansible and Python would act on is not the caller's to say.
 _NOT_PASSED = ("ANSIBLE", "PYTHON", "LD_", "BAKERY")
+
+
+class Censor(Protocol):
+    """What child.py does with what is opened here."""
+
+    def close(self) -> None:
+        """Something stays unknown that a machine may say: nothing of it may be shown."""
+
+    def early(self) -> AbstractContextManager[None]:
+        """Around what is opened here: nobody asked for it."""
+
+    def opened(self, vaulttext: str | bytes, plaintext: bytes) -> None:
+        """This is known from now on."""
 
 
 class Sealed:
@@ -55,12 +68,8 @@ def take_sealed() -> Sealed:
     return Sealed(json.loads(text))
 
 
-def open_early(sealed: Sealed, learn: Callable[[bytes], None], close: Callable[[], None]) -> None:
-    """Have everything opened as soon as Ansible has its passwords, before any task runs.
-
-    ``learn`` is told each plaintext. ``close`` is called where something stays unknown that a machine may
-    say: then nothing of it may be shown.
-    """
+def open_early(sealed: Sealed, censor: Censor) -> None:
+    """Have everything opened as soon as Ansible has its passwords, before any task runs."""
     cli: Any = import_module("ansible.cli").CLI
     setup = cli.setup_vault_secrets
 
@@ -68,26 +77,28 @@ def open_early(sealed: Sealed, learn: Callable[[bytes], None], close: Callable[[
         with sealed.of_the_caller():
             secrets = setup(loader, vault_ids, *args, **kwargs)
             if sealed.needed or sealed.others:
-                known = list(secrets) or _passwords(sealed.identities)
-                if not _open(sealed, known, learn):
-                    close()
+                with censor.early():
+                    whole = _open(sealed, list(secrets) or _passwords(sealed.identities), censor)
+                if not whole:
+                    censor.close()
         return secrets
 
     cli.setup_vault_secrets = staticmethod(noting)
 
 
-def _open(sealed: Sealed, secrets: list[Any], learn: Callable[[bytes], None]) -> bool:
+def _open(sealed: Sealed, secrets: list[Any], censor: Censor) -> bool:
     """Whether all is known that roles of the project can have read."""
     vault: Any = import_module("ansible.parsing.vault")
     error: Any = import_module("ansible.errors").AnsibleError
     opener = vault.VaultLib(secrets)
-    # What every password of the project is tried on in vain, no role of it ever opened.
-    every_password = len(secrets) >= len(sealed.identities) > 0
+    # What every password of the project is tried on in vain, no role of it ever opened. A project without
+    # passwords opens nothing.
+    every_password = len(secrets) >= len(sealed.identities)
     whole = True
     for texts, may_be_foreign in ((sealed.needed, False), (sealed.others, every_password)):
         for text in texts:
             try:
-                learn(bytes(opener.decrypt(text)))
+                censor.opened(text, bytes(opener.decrypt(text)))
             except (error, ValueError):
                 whole = whole and may_be_foreign
     return whole

@@ -27,7 +27,7 @@ _KILL_S = 5.0
 def processes_of_run(run_id: str) -> tuple[int, ...]:
     """The pids of the living processes of a run, without the caller."""
     variable = f"{RUN_MARKER}={run_id}".encode()
-    argument = re.compile(rb"/bakery-run-\d+-\d+-%s/" % run_id.encode())
+    argument = re.compile(rb"/bakery-run-\d+-\d+-(?:\d+-)?%s/" % run_id.encode())
     me = os.getpid()
     return tuple(
         pid for pid in _pids() if pid != me and _is_marked(pid, variable, argument) and _is_running(pid)
@@ -63,7 +63,7 @@ def end_run(run_id: str, grace_s: float = 2.0) -> tuple[int, ...]:
 def kill_runs_of_this_process() -> None:
     """Kill every process of every run that this process started, without waiting; their machines stay."""
     variable = f"{OWNER_PID}={os.getpid()}".encode()
-    argument = re.compile(rb"/bakery-run-%d-\d+-[0-9a-f]+/" % os.getpid())
+    argument = re.compile(rb"/bakery-run-%d-\d+-(?:\d+-)?[0-9a-f]+/" % os.getpid())
     for pid in _pids():
         if pid != os.getpid() and _is_marked(pid, variable, argument):
             send(pid, signal.SIGKILL)

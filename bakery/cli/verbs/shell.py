@@ -41,7 +41,7 @@ def command(session: Session, *, name: str, words: tuple[str, ...], target: str 
     project = project_if_any(session)
     with wiring.open_kitchen(session, project=project) as kitchen:
         where = inside_named(kitchen, name, target, session=session)
-        quiet = wiring.hiding(project, kitchen, (name.partition(":")[0], where.target))
+        quiet = wiring.hiding(project, kitchen, (where.role_set, where.target))
         if not session.json:
             return inside.enter(quiet, where, words)
         code, stdout, stderr = inside.capture(quiet, where, words)

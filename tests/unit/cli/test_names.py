@@ -107,6 +107,22 @@ def test_a_shell_does_not_open_on_the_failed_bake_of_another_project(shared, in_
     assert inside_named(place.kitchen, "web", session=in_shop).kept == "kept"
 
 
+@pytest.mark.parametrize(
+    "name", ["web", f"web@{TARGET}", "web:latest", "sha256:aaaaaaaaaaaa", "aaaaaaaaaaaa"]
+)
+def test_a_shell_knows_whose_secrets_it_may_tell(shared, in_shop: Session, name: str) -> None:
+    place, ours, _ = shared
+    inside = inside_named(place.kitchen, name, session=in_shop)
+    assert (inside.image, inside.role_set) == (ours, "web")
+
+
+def test_a_shell_on_a_failed_bake_knows_it_too(shared, in_shop: Session) -> None:
+    place, *_ = shared
+    attempt = Attempt("web", TARGET, "role", "nginx", (), 0, "d", "kept", None, "m", "now", "shop")
+    place.catalog.add_attempt(attempt)
+    assert inside_named(place.kitchen, f"web@{TARGET}", session=in_shop).role_set == "web"
+
+
 def test_a_project_is_called_as_its_file_or_its_directory_says(session: Session, tmp_path: Path) -> None:
     assert project_name(session) is None
     file = tmp_path / "bakery.yml"

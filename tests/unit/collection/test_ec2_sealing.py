@@ -131,6 +131,19 @@ def test_logs_of_services_are_emptied_and_those_of_the_bake_removed(tree: Path) 
     assert (tree / "var" / "log" / "nginx").is_dir()
 
 
+def test_former_logs_go_and_files_that_are_only_called_alike_are_emptied(tree: Path) -> None:
+    log = tree / "var" / "log" / "app"
+    former = [
+        write(log / name) for name in ("app.log.1", "syslog.2.gz", "data-2024-01-01.json", "requests.3")
+    ]
+    beside = [write(log / name) for name in ("data.json", "requests")]
+    on_purpose = [write(log / name) for name in ("schema.1", "app.20261130", "other-2024-01-01.json")]
+    (log / "schema").mkdir()
+    seal(tree)
+    assert [file for file in former if file.exists()] == []
+    assert {file.read_text() for file in (*beside, *on_purpose)} == {""}
+
+
 def test_a_tree_of_any_depth_goes_and_what_is_kept_in_it_stays(tree: Path) -> None:
     kept = write(tree / "tmp" / "kept" / "file")
     write(tree / "tmp" / "kept" / "other")

@@ -179,12 +179,56 @@ def test_a_log_made_on_purpose_stays_without_its_content(bake: Bake, owner: int)
         assert status.st_mtime == EPOCH
 
 
-@pytest.mark.parametrize("name", ["app.log.1", "app.log.2.gz", "app-2026-11-30.log", "app.20261130"])
+FORMER_LOGS = [
+    "app.log.1",
+    "app.log.2.gz",
+    "app-2026-11-30.log",
+    "app-20261130T10.log.xz",
+    "syslog.7",
+    "log.1",
+]
+FORMER_LOGS += [
+    "messages-20261130",
+    "access_log-20261130",
+    "wtmp.1",
+    "app.log-20261130.zst",
+    "app-2026-11-30.log.1",
+]
+ON_PURPOSE = ["schema.1", "data-2024-01-01.json", "app.20261130", "catalog.3.gz", "1.2"]
+
+
+@pytest.mark.parametrize("name", FORMER_LOGS)
 def test_former_logs_go_since_their_names_differ_from_bake_to_bake(bake: Bake, name: str) -> None:
     file = bake.write(f"var/log/app/{name}")
     os.chown(file, 33, 33)
     bake.seal()
     assert bake.left() == []
+
+
+@pytest.mark.parametrize("name", ON_PURPOSE)
+def test_a_file_with_a_number_or_a_date_that_is_no_former_log_is_only_emptied(bake: Bake, name: str) -> None:
+    file = bake.write(f"var/log/app/{name}")
+    (file.parent / "schema").mkdir()
+    assert bake.told() == {f"/var/log/app/{name}": "emptied"}
+    assert file.read_text() == ""
+
+
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize(
+    ("former", "log"),
+    [("requests.1", "requests"), ("data-2024-01-01.json", "data.json"), ("trace.20261130.gz", "trace")],
+)
+def test_a_former_log_is_told_by_the_log_beside_it(bake: Bake, former: str, log: str, lower: bool) -> None:
+    bake.write(f"var/log/app/{former}")
+    bake.write(f"var/log/app/{log}", lower=lower)
+    assert bake.told()[f"/var/log/app/{former}"] == "removed"
+
+
+def test_a_log_that_a_role_deleted_is_not_beside_anything(bake: Bake) -> None:
+    bake.write("var/log/app/requests", lower=True)
+    bake.write("var/log/app/requests.1")
+    whiteout(bake.upper / "var/log/app/requests")
+    assert bake.told() == {"/var/log/app/requests.1": "emptied"}
 
 
 def test_a_fifo_that_takes_logs_stays(bake: Bake) -> None:

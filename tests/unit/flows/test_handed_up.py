@@ -98,6 +98,22 @@ FORGOTTEN = [
         with_odd("checks", "failures", ["test_a"]),
         "something that is not a list of a check and a message each as 'checks.failures' in its entry point",
     ),
+    *(
+        (
+            "last_layer.yml",
+            with_odd("checks", name, odd),
+            f"something that is not a number of checks as 'checks.{name}' in its entry point 'verify'",
+        )
+        for name, odd in (("passed", True), ("failed", -1), ("failed", False), ("passed", "-1"))
+    ),
+    *(
+        (
+            "last_layer.yml",
+            with_odd("checks", "failed_units", odd),
+            "something that is not a list of a unit each as 'checks.failed_units' in its entry point",
+        )
+        for odd in (["app.service"], [{"journal": "it broke"}], [{"unit": 7}], {"unit": "app.service"})
+    ),
 ]  # fmt: skip
 
 

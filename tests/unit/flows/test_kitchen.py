@@ -27,10 +27,16 @@ MEANINGS = [
     (RunFailure(FailureKind.NO_HOST, "no host matched"), MachineError, ExitCode.MACHINE_FAILED),
     (RunFailure(FailureKind.ANSIBLE, "no such playbook"), MachineError, ExitCode.MACHINE_FAILED),
     (
-        task_failure("target_null", details={"kind": "layer_corrupt", "layer": "l1"}),
+        task_failure("target_null", play="Freeze", details={"kind": "layer_corrupt", "layer": "l1"}),
         LayerCorrupt,
         ExitCode.MACHINE_FAILED,
     ),
+    (
+        task_failure("nginx", details={"kind": "layer_corrupt", "layer": "l1"}),
+        ProvisionError,
+        ExitCode.PROVISION_FAILED,
+    ),
+    (task_failure("nginx", details={"kind": "base_gone"}), ProvisionError, ExitCode.PROVISION_FAILED),
 ]
 
 

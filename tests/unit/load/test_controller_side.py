@@ -47,6 +47,13 @@ def found(text: str, path: str = "tasks/main.yml") -> list[tuple[int, str]]:
         ("- debug: {msg: \"{{ lookup('ansible.builtin.env', 'HOME') }}\"}\n", "lookup 'env'"),
         ("- debug: {msg: \"{{ query( 'community.x.secret', 1) }}\"}\n", "lookup 'community.x.secret'"),
         ("- debug: {msg: \"{{ q('url', 'x') }}\"}\n", "lookup 'url'"),
+        ("- debug: {msg: \"{{ lookup ('pipe', 'id') }}\"}\n", "lookup 'pipe'"),
+        ("- debug: {msg: \"{{ q ( 'url', 'x') }}\"}\n", "lookup 'url'"),
+        ("- debug:\n    msg: >-\n      {{ query\n      ('env', 'HOME') }}\n", "lookup 'env'"),
+        ("- copy: {src: ../../../../etc/shadow, dest: /x}\n", "copy of ../../../../etc/shadow"),
+        ("- copy: src=../../other/files/x dest=/x\n", "copy of ../../other/files/x"),
+        ("- template: {src: x/../../../y.j2, dest: /x}\n", "template of x/../../../y.j2"),
+        ("- include_vars: './../../x.yml'\n", "include_vars of ./../../x.yml"),
         ('- debug: {msg: "{{ lookup(which, 1) }}"}\n', "lookup of a computed name"),
     ],
 )
@@ -69,6 +76,7 @@ def test_task_that_acts_on_the_controller_is_named(text: str, what: str) -> None
         "- copy: {src: nginx.conf, dest: /etc/nginx.conf}\n- template: src=a.j2 dest=/etc/a\n",
         "- copy: {src: /etc/a, dest: /etc/b, remote_src: true}\n- copy: src=/etc/a dest=/b remote_src=yes\n",
         "- file: {src: /etc/a, dest: /etc/b, state: link}\n- command: cat src=/etc/passwd\n",
+        "- template: {src: ../templates/a.j2, dest: /x}\n- copy: {src: a/../b/../c, dest: ../../d}\n",
         "- unarchive: {src: 'https://example.org/a.tar', dest: /x}\n",
     ],
 )

@@ -96,12 +96,12 @@ version: 1
 bases: {deb: {debian: {suite: bookworm}}}
 defaults: {keep: [/var/log/all]}
 role_sets:
-  web: {base: deb, keep: [/tmp/web, /var/log/all], roles: [common]}
-  api: {from: web, keep: [/tmp/api], roles: [app]}
+  web: {base: deb, keep: [/srv/web, /var/log/all], roles: [common]}
+  api: {from: web, keep: [/srv/api], roles: [app]}
 """)
     common, app = project.role_sets["api"].roles
-    assert common.keep == ("/tmp/web", "/var/log/all")
-    assert app.keep == ("/tmp/api", "/var/log/all")
+    assert common.keep == ("/srv/web", "/var/log/all")
+    assert app.keep == ("/srv/api", "/var/log/all")
 
 
 def test_from_inherits_base_checks_image_and_targets(load: Load, root: Path) -> None:

@@ -122,14 +122,14 @@ SECTIONS: list[tuple[str, list[str]]] = [
     (
         "role_sets: {web: {base: deb, roles: [app], keep: [var/log, /a/../b]}}",
         [
-            "4: role_sets.web.keep[0] must be an absolute path, and none in /dev, /proc, /run or /sys, not the text 'var/log'; write /var/log/app",
-            "4: role_sets.web.keep[1] must be an absolute path, and none in /dev, /proc, /run or /sys, not the text '/a/../b'; write /var/log/app",
+            "4: role_sets.web.keep[0] must be an absolute path, and none in /dev, /proc, /run, /sys or /tmp, not the text 'var/log'; write /var/log/app",
+            "4: role_sets.web.keep[1] must be an absolute path, and none in /dev, /proc, /run, /sys or /tmp, not the text '/a/../b'; write /var/log/app",
         ],
     ),
     (
         "role_sets: {web: {base: deb, roles: [app]}}\ndefaults: {keep: [/run/app]}",
         [
-            "5: defaults.keep[0] must be an absolute path, and none in /dev, /proc, /run or /sys, not the text '/run/app'; write /var/log/app"
+            "5: defaults.keep[0] must be an absolute path, and none in /dev, /proc, /run, /sys or /tmp, not the text '/run/app'; write /var/log/app"
         ],
     ),
     (

@@ -86,6 +86,7 @@ def test_a_short_name_that_is_unknown_says_where_modules_of_collections_are() ->
     [
         ("The module interpreter '/usr/bin/python3' was not found.", "Python 3"),
         ("/bin/sh: 1: /usr/bin/python3: not found", "Python 3"),
+        ("/bin/sh: /usr/local/bin/python3.11: No such file or directory", "Python 3"),
         ("Reboot command failed. Error was: ', Failed to schedule shutdown'", "cannot reboot"),
         ("Call to Reboot failed: Access denied", "cannot reboot"),
         ("[Errno 16] Device or resource busy: b'/etc/.tmp' -> b'/etc/hosts'", "belong to the engine"),
@@ -109,6 +110,11 @@ def test_known_troubles_have_their_cure(text: str, words: str) -> None:
         "No such file or directory: /etc/app",
         "Device or resource busy: /mnt/data",
         "/opt/tmp/x not found",
+        # A role's own command.
+        "/bin/sh: 1: python: not found",
+        "bash: line 1: python3: command not found",
+        "ls: /usr/lib/python3: No such file or directory",
+        "env: 'python': No such file or directory",
         "/tmp/ansible_x/y not found",
         "the filter is a string, not a community.general.x",
     ],

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bakery.adapters.ansible import processes
-from bakery.adapters.ansible.processes import RUN_MARKER, processes_of_run
+from bakery.adapters.ansible.private_dir import private_dir
+from bakery.adapters.ansible.processes import RUN_MARKER, kill_runs_of_this_process, processes_of_run
 
 HERE = Path(processes.__file__).parent
 
@@ -36,6 +38,23 @@ def test_by_the_variable_that_what_is_started_inherits() -> None:
 
 
 def test_by_the_private_directory_in_the_arguments_of_our_own_program() -> None:
+    with (
+        private_dir() as made,
+        waiting("-c", script(HERE / "nothing"), "-i", str(made.path / "inventory.yml")) as pid,
+    ):
+        assert processes_of_run(made.run_id) == (pid,)
+        assert processes_of_run(secrets.token_hex(8)) == ()
+
+
+def test_all_runs_of_this_process_are_killed_by_that_directory_too() -> None:
+    with private_dir() as made:
+        words = ["/bin/sh", "-c", script(HERE / "nothing"), "-i", str(made.path / "inventory.yml")]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, env={}) as process:
+            kill_runs_of_this_process()
+            assert process.wait() == -signal.SIGKILL
+
+
+def test_by_a_directory_that_names_no_namespace() -> None:
     run_id = secrets.token_hex(8)
     inventory = f"/dev/shm/bakery-run-{os.getpid()}-1-{run_id}/inventory.yml"
     with waiting("-c", script(HERE / "nothing"), "-i", inventory) as pid:

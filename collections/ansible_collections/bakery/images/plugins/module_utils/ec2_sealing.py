@@ -22,6 +22,7 @@ from ansible_collections.bakery.images.plugins.module_utils.contents_rules impor
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_program import Asked, run_programs
 from ansible_collections.bakery.images.plugins.module_utils.sealing_rules import (
+    LOG_NAMES,
     LOGS_OF_THE_BAKE,
     RANDOM,
     ROTATED_LOGS,
@@ -97,6 +98,7 @@ def request(*, apply: bool, keep: Sequence[str] = ()) -> dict[str, Any]:
         "keep": [path.strip("/") for path in keep],
         "logs": LOGS_OF_THE_BAKE,
         "former_logs": ROTATED_LOGS,
+        "log_names": LOG_NAMES,
         "comment": KEY_COMMENT,
         "commands": COMMANDS,
         "rules": [(rule.where, rule.what, rule.action.value, rule.reason) for rule in BOOTABLE_RULES],

@@ -39,6 +39,7 @@ class Seal:
         self.keep = tuple(request["keep"])
         self.logs = re.compile(request["logs"], re.DOTALL)
         self.former_logs = re.compile(request["former_logs"], re.DOTALL)
+        self.log_names = re.compile(request["log_names"], re.DOTALL)
         self.counts = {"removed": 0, "emptied": 0, "keys": 0}
         self.told: list[dict[str, str]] = []
         self.reason = ""
@@ -154,7 +155,7 @@ class Seal:
         is_file = stat.S_ISREG(status.st_mode)
         if action == "machine-id":
             self.empty(parent, path, status)
-        elif action != "logs" or (is_file and self.is_log_of_the_bake(path, status)):
+        elif action != "logs" or (is_file and self.is_log_of_the_bake(parent, path, status)):
             self.tell(path, "removed")
             self.remove(parent, path, is_directory=False)
         elif is_file:
@@ -167,10 +168,14 @@ class Seal:
             shown = os.fsencode(path).decode("utf-8", "backslashreplace")
             self.told.append({"path": "/" + shown, "what": what, "reason": self.reason})
 
-    def is_log_of_the_bake(self, path: str, status: os.stat_result) -> bool:
-        """Whether nobody made that log on purpose; see sealing_rules.LOGS_OF_THE_BAKE."""
-        if self.former_logs.fullmatch(os.path.basename(path)):
-            return True
+    def is_log_of_the_bake(self, parent: int, path: str, status: os.stat_result) -> bool:
+        """Whether nobody made that log on purpose; see sealing_rules.is_log_of_the_bake."""
+        former = self.former_logs.fullmatch(os.path.basename(path))
+        if former:
+            before, after = former["before"], former["after"] or ""
+            for name in {before, before + os.path.splitext("x" + after)[1]}:
+                if self.log_names.fullmatch(name) or is_file(parent, name):
+                    return True
         return not status.st_uid and self.logs.fullmatch(path[len(LOGS) :]) is not None
 
     def spares(self, path: str) -> bool:
@@ -231,6 +236,14 @@ class Seal:
             return
         if not any(line.strip() and not line.startswith(b"#") for line in left):
             os.unlink(name, dir_fd=parent)
+
+
+def is_file(parent: int, name: str) -> bool:
+    """Whether something of that name is there, and no directory."""
+    try:
+        return not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def inside(parent: int, path: str) -> Iterator[tuple[int, str, os.stat_result]]:

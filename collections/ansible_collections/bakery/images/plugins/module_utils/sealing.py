@@ -270,7 +270,9 @@ class _Walk:
         shown = frame.below.at(name)
         if shown and continues(frame.descriptor, name, shown):
             return self._give_back(frame, name, status, shown=shown, reason=rule.reason)
-        if not shown and is_log_of_the_bake(frame.of(name), owner=status.st_uid):
+        if not shown and is_log_of_the_bake(
+            frame.of(name), owner=status.st_uid, is_there=lambda log: self._is_file_there(frame, log)
+        ):
             self._take_away(frame, name, status, reason=rule.reason)
             return True
         if not status.st_size:
@@ -353,15 +355,19 @@ class _Walk:
             return False
         stale = names_a_source_after(frame.descriptor, name, epoch=self._by.epoch)
         # In __pycache__ Python looks at nothing that has no source.
-        return stale and (os.path.basename(frame.path) == "__pycache__" or self._has_source(frame, name))
+        return stale and (
+            os.path.basename(frame.path) == "__pycache__" or self._is_file_there(frame, name[:-1])
+        )
 
-    def _has_source(self, frame: _Frame, name: str) -> bool:
-        source = name[:-1]
+    @staticmethod
+    def _is_file_there(frame: _Frame, name: str) -> bool:
+        """Whether the image has something of that name beside what is looked at, and no directory."""
         try:
-            status = os.stat(source, dir_fd=frame.descriptor, follow_symlinks=False)
+            status = os.stat(name, dir_fd=frame.descriptor, follow_symlinks=False)
         except FileNotFoundError:
-            return frame.below.at(source) is not None
-        return not is_whiteout(status)
+            shown = frame.below.at(name)
+            return shown is not None and not stat.S_ISDIR(shown.status.st_mode)
+        return not (is_whiteout(status) or stat.S_ISDIR(status.st_mode))
 
     # ── what stays ──
 

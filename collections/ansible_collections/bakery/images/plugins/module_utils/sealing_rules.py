@@ -10,7 +10,9 @@ it made in the place of a file or directory stays.
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -65,8 +67,14 @@ LOGS_OF_THE_BAKE = (
     r"|(apt|dist-upgrade|unattended-upgrades|installer|anaconda|zypp)/.*"
     r"|[wb]tmp|lastlog|faillog|tallylog"
 )
-# Names of former logs: they differ from bake to bake.
-ROTATED_LOGS = r".*(\.\d+(\.(gz|xz|bz2|zst))?|[-_.]\d{4}-?\d{2}-?\d{2}.*)"
+# Names of former logs, which differ from bake to bake: the log's own (before and after a date), and a number or
+# a date. A role may have made a file of such a name on purpose: it is a former log where the log's own name is
+# one of LOG_NAMES, or where the log is there.
+ROTATED_LOGS = r"(?P<before>.+?)(\.\d+|[-_.]\d{4}-?\d{2}-?\d{2}(?P<after>.*?)(\.\d+)?)(\.(gz|xz|bz2|zst))?"
+LOG_NAMES = (
+    r"(.*[._-])?log|syslog|messages|maillog|secure|cron|spooler|boot|dmesg|debug|kern|auth|authpriv|daemon"
+    r"|user|news|lpr|mail(\.(err|info|warn))?|[wb]tmp|lastlog|faillog|tallylog"
+)
 
 RULES: tuple[Rule, ...] = (
     _at("etc/machine-id", Action.MACHINE_ID, "machine-id(5): an image carries an empty one"),
@@ -183,9 +191,12 @@ def everything_in(rule: Rule) -> Rule:
     return Rule(rule.where, rule.what, Action.DROP, rule.reason, links=True)
 
 
-def is_log_of_the_bake(path: str, *, owner: int) -> bool:
-    """Whether nobody made the log at that path on purpose."""
+def is_log_of_the_bake(path: str, *, owner: int, is_there: Callable[[str], bool]) -> bool:
+    """Whether nobody made the log at that path on purpose; ``is_there`` tells what is beside it."""
+    former = re.fullmatch(ROTATED_LOGS, path.rpartition("/")[2], re.DOTALL)
+    if former:
+        names = {former["before"], former["before"] + os.path.splitext("x" + (former["after"] or ""))[1]}
+        if any(re.fullmatch(LOG_NAMES, name, re.DOTALL) or is_there(name) for name in names):
+            return True
     name = path.removeprefix("var/log/")
-    if re.fullmatch(ROTATED_LOGS, path.rpartition("/")[2], re.DOTALL):
-        return True
     return not owner and re.fullmatch(LOGS_OF_THE_BAKE, name, re.DOTALL) is not None
