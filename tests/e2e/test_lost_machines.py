@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils import throwaway
 from ansible_collections.bakery.images.plugins.module_utils.base_store import BaseRequest, BaseStore
-from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
+from ansible_collections.bakery.images.plugins.module_utils.checkpoint import Checkpoint, checkpoint
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import DebianSpec
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_processes import processes_on
@@ -140,7 +140,9 @@ def test_a_machine_that_the_engine_forgot_is_stopped_in_order_and_frozen(
     script = f"printf '{last_words}' >/run/systemd/system/end.service; systemctl start end"
     throwaways.command(journal).run(["/bin/sh", "-ec", script], timeout_s=60)
     forgetful()
-    layer = checkpoint(throwaways, journal, epoch=journal.epoch, about=ABOUT, compression="gzip").layer
+    layer = checkpoint(
+        throwaways, journal, Checkpoint(epoch=journal.epoch, about=ABOUT, compression="gzip")
+    ).layer
     assert Path(throwaways.store.tree(layer["id"]), "srv/stopped").exists()
     assert throwaways.machines.names() == []
 
@@ -153,7 +155,7 @@ def test_nothing_is_frozen_of_a_machine_that_had_to_be_killed(
     journal = throwaways.launch(wanted).journal
     layers = throwaways.store.ids()
     with pytest.raises(MachineFailure, match="had to be killed; nothing is frozen of it"):
-        checkpoint(throwaways, journal, epoch=journal.epoch, about=ABOUT, compression="gzip")
+        checkpoint(throwaways, journal, Checkpoint(epoch=journal.epoch, about=ABOUT, compression="gzip"))
     assert throwaways.store.ids() == layers
     assert throwaways.discard(journal.id)
     assert throwaways.machines.names() == []

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.bakery.images.plugins.module_utils.base_store import BaseRequest, BaseStore
-from ansible_collections.bakery.images.plugins.module_utils.checkpoint import checkpoint
+from ansible_collections.bakery.images.plugins.module_utils.checkpoint import Checkpoint, checkpoint
 from ansible_collections.bakery.images.plugins.module_utils.debian_base import DebianSpec
 from ansible_collections.bakery.images.plugins.module_utils.engine_files import lost_writes
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.machine_description import describe
 from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
+from ansible_collections.bakery.images.plugins.module_utils.sealed import Sealing
 from ansible_collections.bakery.images.plugins.module_utils.sealing import seal
 from ansible_collections.bakery.images.plugins.module_utils.sweeping import Sweep
 from ansible_collections.bakery.images.plugins.module_utils.throwaway import (
@@ -85,8 +86,8 @@ def inside(throwaways: Throwaways, launched: Launched, script: str) -> str:
 
 
 def freeze(throwaways: Throwaways, launched: Launched) -> dict[str, Any]:
-    epoch = launched.journal.epoch
-    return checkpoint(throwaways, launched.journal, epoch=epoch, about=ABOUT, compression="gzip").layer
+    wanted = Checkpoint(epoch=launched.journal.epoch, about=ABOUT, compression="gzip")
+    return checkpoint(throwaways, launched.journal, wanted).layer
 
 
 def test_machine_boots_systemd_and_is_called_bakery(
@@ -268,7 +269,7 @@ def test_log_of_an_unprivileged_user_is_emptied_and_stays(tmp_path: Path) -> Non
     log.parent.mkdir(parents=True)
     log.write_text("secret")
     os.chown(log, 33, 33)
-    seal(str(tmp_path), lowers=[], epoch=1)
+    seal(str(tmp_path), lowers=[], by=Sealing(epoch=1))
     assert (log.read_bytes(), log.stat().st_uid) == (b"", 33)
 
 
