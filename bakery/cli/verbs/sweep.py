@@ -31,6 +31,7 @@ def command(session: Session, *, dry_run: bool, kept: bool) -> int:
     """
     from bakery.adapters.ansible.private_dir import sweep_private_dirs
     from bakery.adapters.owner import alive
+    from bakery.adapters.reports import sweep_reports
     from bakery.cli import wiring
     from bakery.cli.projects import project_if_any, targets_with
     from bakery.cli.tables.upkeep import sweep_document, sweep_text
@@ -44,7 +45,7 @@ def command(session: Session, *, dry_run: bool, kept: bool) -> int:
     with wiring.open_kitchen(session, project=project) as kitchen:
         targets = targets_with("sweep", project, kitchen.catalog)
         swept = sweep(kitchen, SweepRequest(targets, alive, dry_run, kept))
-        runs = sweep_private_dirs(dry_run)
+        runs = (*sweep_private_dirs(dry_run), *sweep_reports(kitchen.home, dry_run))
     document = sweep_document(swept, runs, dry_run=dry_run)
     answer(session, document, lambda paint: sweep_text(document, paint))
     failures = [one.error for one in swept if one.error]

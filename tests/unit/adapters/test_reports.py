@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from bakery.adapters.home import ensure_home
-from bakery.adapters.reports import keep_report
+from bakery.adapters.owner import own_namespace, start_ticks
+from bakery.adapters.reports import keep_report, sweep_reports
 from bakery.errors import MachineError
 
 
@@ -43,3 +45,32 @@ def test_a_report_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("in the way")
     with pytest.raises(MachineError, match=r"the report .*web\.json cannot be written: "):
         keep_report(tmp_path / "reports" / "web.json", {})
+
+
+def test_what_a_killed_bakery_had_not_finished_is_swept(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        os.replace = lambda *_paths: os._exit(0)  # as a kill at the last moment
+        keep_report(tmp_path / "reports" / "web.json", {"passed": 1})
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    (dead,) = (tmp_path / "reports").iterdir()
+    writer = f"{os.getpid()}-{start_ticks(os.getpid())}-{own_namespace()}"
+    for name in (
+        f"web.json.{writer}.0123456789abcdef.partial",
+        "web.json.0123456789abcdef.partial",
+        "web.json",
+    ):
+        (tmp_path / "reports" / name).touch()
+    old = tmp_path / "reports" / "db.json.0123456789abcdef.partial"
+    old.touch()
+    os.utime(old, (1, 1))
+    assert sweep_reports(tmp_path, True) == (old, dead)
+    assert dead.exists()
+    assert sweep_reports(tmp_path, False) == (old, dead)
+    assert len(list((tmp_path / "reports").iterdir())) == 3
+    assert sweep_reports(tmp_path, False) == ()
+
+
+def test_a_home_without_reports_has_nothing_to_sweep(tmp_path: Path) -> None:
+    assert sweep_reports(tmp_path, False) == ()

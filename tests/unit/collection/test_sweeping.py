@@ -87,7 +87,21 @@ def test_machine_without_owner_is_swept_after_its_time(tmp_path: Path, machines:
     assert Sweep(str(tmp_path), None).find().machines == ["old"]
 
 
-@pytest.mark.parametrize("place", ["", "layers", "machines", "bases", "failed", "oci", "oci/blobs/sha256"])
+PLACES = ["", "layers", "layers/0123456789abcdef", "flattened", "machines", "bases", "failed", "oci"]
+PLACES += ["oci/blobs/sha256"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_unfinished_file_of_a_dead_writer_goes_wherever_it_is(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "layers").mkdir(exist_ok=True)
+    (tmp_path / "layers/a-file").touch()
+    dead = tmp_path / place / partial_of(os.getpid(), 1, own_namespace())
+    dead.touch()
+    assert Sweep(str(tmp_path), None).find().directories == [str(dead)]
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_unfinished_file_of_a_living_writer_stays_where_there_is_no_machine(
     tmp_path: Path, place: str
 ) -> None:
@@ -95,12 +109,6 @@ def test_unfinished_file_of_a_living_writer_stays_where_there_is_no_machine(
     (tmp_path / place).mkdir(parents=True, exist_ok=True)
     Path(unfinished(str(tmp_path / place / "x"))).touch()
     assert not Sweep(str(tmp_path), None).find().anything
-
-
-def test_unfinished_file_of_another_start_is_a_dead_writers(tmp_path: Path) -> None:
-    dead = tmp_path / partial_of(os.getpid(), 1, own_namespace())
-    dead.touch()
-    assert Sweep(str(tmp_path), None).find().directories == [str(dead)]
 
 
 DAMAGED = [

@@ -67,9 +67,9 @@ LOGS_OF_THE_BAKE = (
     r"|(apt|dist-upgrade|unattended-upgrades|installer|anaconda|zypp)/.*"
     r"|[wb]tmp|lastlog|faillog|tallylog"
 )
-# Names of former logs, which differ from bake to bake: the log's own (before and after a date), and a number or
-# a date. A role may have made a file of such a name on purpose: it is a former log where the log's own name is
-# one of LOG_NAMES, or where the log is there.
+# Names of former logs, which differ from bake to bake: the log's own, and a number or a date in it. A role
+# may have made a file of such a name on purpose: it is a former log where the log's own name is one of
+# LOG_NAMES, or where the log is there.
 ROTATED_LOGS = r"(?P<before>.+?)(\.\d+|[-_.]\d{4}-?\d{2}-?\d{2}(?P<after>.*?)(\.\d+)?)(\.(gz|xz|bz2|zst))?"
 LOG_NAMES = (
     r"(.*[._-])?log|syslog|messages|maillog|secure|cron|spooler|boot|dmesg|debug|kern|auth|authpriv|daemon"

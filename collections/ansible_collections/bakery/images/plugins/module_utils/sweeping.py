@@ -25,6 +25,8 @@ _PARTIAL_PLACES = (
     "payloads/*",
     "",
     "layers",
+    "layers/*",
+    "flattened",
     "machines",
     "bases",
     "failed",
@@ -118,10 +120,18 @@ class Sweep:
     def _dead_partials(self, *, busy: bool) -> Iterator[str]:
         for place in _PARTIAL_PLACES:
             for directory in glob.glob(os.path.join(glob.escape(self._root), place)):
-                for name in sorted(os.listdir(directory)):
+                for name in _names_in(directory):
                     path = os.path.join(directory, name)
                     if name.endswith(PARTIAL) and is_abandoned(path, busy=busy):
                         yield path
+
+
+def _names_in(directory: str) -> list[str]:
+    """What is in a directory; nothing if it is none, or just went."""
+    try:
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def is_locked(path: str) -> bool:
