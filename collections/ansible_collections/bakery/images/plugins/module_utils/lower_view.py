@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -64,6 +65,15 @@ class LowerView:
             if is_opaque(merged[-1].descriptor):
                 break
         return LowerView(merged)
+
+    def has_file(self, name: str, *, over: int) -> bool:
+        """Whether something of that name that is no directory is in the open directory ``over``, or shown."""
+        try:
+            status = os.stat(name, dir_fd=over, follow_symlinks=False)
+        except FileNotFoundError:
+            shown = self.at(name)
+            return shown is not None and not stat.S_ISDIR(shown.status.st_mode)
+        return not (is_whiteout(status) or stat.S_ISDIR(status.st_mode))
 
     def leave(self) -> None:
         """Be in the directory above again."""

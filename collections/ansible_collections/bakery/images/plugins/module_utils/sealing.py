@@ -102,6 +102,9 @@ class _Frame:
     def of(self, name: str) -> str:
         return f"{self.path}/{name}" if self.path else name
 
+    def has_file(self, name: str) -> bool:
+        return self.below.has_file(name, over=self.descriptor)
+
 
 class _Walk:
     """The state of one walk."""
@@ -270,9 +273,7 @@ class _Walk:
         shown = frame.below.at(name)
         if shown and continues(frame.descriptor, name, shown):
             return self._give_back(frame, name, status, shown=shown, reason=rule.reason)
-        if not shown and is_log_of_the_bake(
-            frame.of(name), owner=status.st_uid, is_there=lambda log: self._is_file_there(frame, log)
-        ):
+        if not shown and is_log_of_the_bake(frame.of(name), owner=status.st_uid, is_there=frame.has_file):
             self._take_away(frame, name, status, reason=rule.reason)
             return True
         if not status.st_size:
@@ -355,19 +356,7 @@ class _Walk:
             return False
         stale = names_a_source_after(frame.descriptor, name, epoch=self._by.epoch)
         # In __pycache__ Python looks at nothing that has no source.
-        return stale and (
-            os.path.basename(frame.path) == "__pycache__" or self._is_file_there(frame, name[:-1])
-        )
-
-    @staticmethod
-    def _is_file_there(frame: _Frame, name: str) -> bool:
-        """Whether the image has something of that name beside what is looked at, and no directory."""
-        try:
-            status = os.stat(name, dir_fd=frame.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            shown = frame.below.at(name)
-            return shown is not None and not stat.S_ISDIR(shown.status.st_mode)
-        return not (is_whiteout(status) or stat.S_ISDIR(status.st_mode))
+        return stale and (os.path.basename(frame.path) == "__pycache__" or frame.has_file(name[:-1]))
 
     # ── what stays ──
 
