@@ -15,7 +15,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, cast
 
 from ansible_collections.bakery.images.plugins.module_utils.failure import MachineFailure
 from ansible_collections.bakery.images.plugins.module_utils.podman import Podman
@@ -96,9 +95,11 @@ def _output(command: Sequence[str]) -> bytes:
     timer = threading.Timer(_PATIENCE_S, end)
     timer.start()
     try:
-        with cast("IO[bytes]", process.stdout) as output:
-            return output.read(_MOST_BYTES)
+        # There is one, since a pipe was asked for.
+        return process.stdout.read(_MOST_BYTES) if process.stdout else b""
     finally:
         timer.cancel()
         end()
         process.wait()
+        if process.stdout:
+            process.stdout.close()

@@ -48,7 +48,8 @@ class Directory:
 
     def leave(self) -> Directory:
         """Close it and return to the directory above, which is open again."""
-        assert self.above is not None
+        if self.above is None:
+            raise ValueError("the walk began here")
         if self.above.descriptor < 0:
             self.above.open_again(self.descriptor)
         self.close()

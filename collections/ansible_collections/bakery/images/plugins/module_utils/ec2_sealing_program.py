@@ -173,7 +173,7 @@ class Seal:
         former = self.former_logs.fullmatch(os.path.basename(path))
         if former:
             before, after = former["before"], former["after"] or ""
-            for name in {before, before + os.path.splitext("x" + after)[1]}:
+            for name in (before, before + os.path.splitext("x" + after)[1]):
                 if self.log_names.fullmatch(name) or is_file(parent, name):
                     return True
         return not status.st_uid and self.logs.fullmatch(path[len(LOGS) :]) is not None

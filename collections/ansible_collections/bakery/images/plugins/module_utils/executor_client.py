@@ -164,7 +164,7 @@ class Exchange:
         poll = select.poll()
         poll.register(self._connection, select.POLLIN | select.POLLOUT)
         while self._status is None:
-            (event,) = _ready(poll, self._deadline).values()
+            event = _ready(poll, self._deadline)[self._connection.fileno()]
             if event & ~select.POLLOUT:
                 self._receive()
             if sending and event & select.POLLOUT:
@@ -217,7 +217,7 @@ class Exchange:
             self._started = True
         elif kind == EXIT:
             status = self._object(content).get("status")
-            if type(status) is not int or not 0 <= status < 256:
+            if isinstance(status, bool) or not isinstance(status, int) or not 0 <= status < 256:
                 raise self._nonsense("an exit status that is none")
             self._status = status
         elif kind == REFUSED:

@@ -56,7 +56,8 @@ class Entry:
 
     def open(self) -> int:
         """A descriptor for reading this regular file; never follows a link, never blocks."""
-        assert stat.S_ISREG(self.status.st_mode)
+        if not stat.S_ISREG(self.status.st_mode):
+            raise ValueError(f"{self.path!r} is no regular file")
         return os.open(self.name, REGULAR, dir_fd=self.parent)
 
 
