@@ -42,13 +42,18 @@ def test_what_is_captured_boots_sealed_and_counts_once_it_is_verified(
     target: Ec2Target, world: World
 ) -> None:
     login, address = target.launch("web-1")
-    login.run(address, "echo baked >/opt/word; echo secret >/root/.bash_history; touch /tmp/x /var/log/y.log")
+    login.run(
+        address,
+        "echo baked >/opt/word; echo secret >/root/.bash_history; touch /tmp/x; echo old >/var/log/y.log",
+    )
     login.run(address, "echo 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI ops' >>/root/.ssh/authorized_keys")
     identity = login.run(address, "cat /etc/machine-id")
     host_keys = login.run(address, "cat /etc/ssh/ssh_host_*.pub")
 
     artifact = target.run("capture", **target.capture("web-1"))["artifact"]
     names = [name for name, _version in artifact.pop("packages")]
+    removed = {entry["path"] for entry in artifact.pop("sealed")["entries"]}
+    assert {"root/.bash_history", "etc/machine-id"} <= {path.strip("/") for path in removed}
     contents = json.loads(Path(artifact.pop("contents")).read_text())
     assert names == sorted(contents["packages"])
     assert "openssh-server" in names
@@ -89,7 +94,8 @@ def test_what_is_captured_boots_sealed_and_counts_once_it_is_verified(
     until(lambda: world.left()["instances"] == [], what="the instance is released")
     assert world.actions().index("StopInstances") < world.actions().index("CreateImage")
 
-    assert written(world, artifact) == {"/opt/word", "/root/.ssh/authorized_keys"}
+    # A log that somebody made is emptied and stays, as in a layer.
+    assert written(world, artifact) == {"/opt/word", "/root/.ssh/authorized_keys", "/var/log/y.log"}
     assert target.run("find", bakery_fingerprint=FINGERPRINT)["found"] == {}
     boot_and_look(target, artifact["id"], identity=identity, host_keys=host_keys)
 
@@ -125,7 +131,8 @@ def boot_and_look(target: Ec2Target, image: str, *, identity: str, host_keys: st
     assert keys.count("bakery:") == 1
     assert "bakery:check-1" in keys
     assert keys.count(" ops") == 1
-    assert stranger.run(address, "ls -A /root/.bash_history /var/log/y.log /tmp/x 2>/dev/null || true") == ""
+    assert stranger.run(address, "ls -A /root/.bash_history /tmp/x 2>/dev/null || true") == ""
+    assert stranger.run(address, "cat /var/log/y.log") == ""
     boots = stranger.run(address, "journalctl --quiet --no-pager --list-boots | grep -v IDX")
     assert len(boots.splitlines()) == 1
     old = Login(target.home / "logins" / "web-1")
