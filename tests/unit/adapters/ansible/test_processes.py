@@ -19,21 +19,27 @@ HERE = Path(processes.__file__).parent
 
 @contextmanager
 def waiting(*words: str, **environment: str) -> Iterator[int]:
-    """A shell that waits to be told to end; ``words`` come after its script, of which they are no part."""
-    with subprocess.Popen(["/bin/sh", *words], stdin=subprocess.PIPE, env=environment) as process:
-        yield process.pid
+    """A shell that waits to be told to end; ``words`` come after its script, of which they are no part.
+
+    It has said that it waits: what it forked before is gone.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(["/bin/sh", *words], **pipes, env=environment) as process:
         assert process.stdin
+        assert process.stdout
+        process.stdout.readline()
+        yield process.pid
         process.stdin.close()
 
 
 def script(path: Path) -> str:
     """For ``sh -c``: what stands where the program of a run is named, and waits."""
-    return f"{path} 2> /dev/null; read line"
+    return f"{path} 2> /dev/null; echo; read line"
 
 
 def test_by_the_variable_that_what_is_started_inherits() -> None:
     run_id = secrets.token_hex(8)
-    with waiting("-c", "read line", **{RUN_MARKER: run_id}) as pid:
+    with waiting("-c", "echo; read line", **{RUN_MARKER: run_id}) as pid:
         assert processes_of_run(run_id) == (pid,)
 
 
