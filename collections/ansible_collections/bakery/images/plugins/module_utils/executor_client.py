@@ -428,7 +428,7 @@ def main(words: Sequence[str]) -> int:
     """Become the engine's ``exec``; returns only if that could not be started."""
     try:
         way, command = parse_words(words)
-        way.environment["TERM"] = os.environ.get("TERM", "dumb")  # type: ignore[index]  # a dictionary here
+        way = way._replace(environment={**way.environment, "TERM": os.environ.get("TERM", "dumb")})
         prefix = way.exec_words(interactive=True, terminal=os.isatty(0) and os.isatty(1))
         os.execvpe(prefix[0], [*prefix, *command], way.engine_environment())  # noqa: S606  # no shell wanted
     except (OSError, ValueError) as error:
