@@ -9,8 +9,6 @@ The faster one (``warm_executor.py``) hands whatever it does not recognise to on
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from typing import IO, Any, Protocol, runtime_checkable
 
@@ -81,9 +79,4 @@ def proxy_environment() -> dict[str, str]:
 
 def run_process(words: Sequence[str], stdin: bytes | IO[bytes] | None, **options: Any) -> Outcome:
     """Run a process of this host to its end; ``options`` are those of subprocess."""
-    if not isinstance(stdin, bytes):
-        return run_bounded(words, stdin or subprocess.DEVNULL, **options)
-    with tempfile.TemporaryFile() as source:
-        source.write(stdin)
-        source.seek(0)
-        return run_bounded(words, source, **options)
+    return run_bounded(words, stdin or b"", **options)
